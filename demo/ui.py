@@ -1,0 +1,234 @@
+"""The page: layout and wiring. No image arithmetic here; that is in `editing.py` and in `ranlen`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from demo import editing
+from ranlen import edits, images, retouch, weights
+from ranlen.backbones import BACKBONES
+from ranlen.cli import DEFAULT_MODEL
+from ranlen.enhancer import Enhancer
+
+STATIC = Path(__file__).parent / "static"
+EXAMPLES = Path(__file__).parent / "examples"
+LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
+GROW = {"Outwards": "out", "Inwards": "in", "Both ways": "both"}
+LIVE = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+NETWORKS = {"concurrency_id": "networks", "concurrency_limit": 1}
+
+load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
+
+
+def static(name: str) -> str:
+    """The text of a file of the page."""
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def build() -> gr.Blocks:
+    """Build the page."""
+    with gr.Blocks(title="RANLEN", fill_width=True, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
+        session = gr.State(None, time_to_live=3600)
+        gr.Markdown("## RANLEN\nClick the subject of a dark photo, and light it, only it.", elem_id="title")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=320):
+                canvas = gr.HTML(
+                    html_template=static("canvas.html"),
+                    css_template=static("canvas.css"),
+                    js_on_load=static("canvas.js"),
+                    elem_id="canvas",
+                    **{"photo": "", "lit": "", "areas": "", "edits": "[]", "answer": 0},
+                )
+                degree = gr.Slider(0, 2, 1, step=0.01, label="Degree", elem_id="degree", info="0 as it was · 1 as trained")
+                strip = gr.HTML(
+                    html_template=static("strip.html"),
+                    css_template=static("strip.css"),
+                    js_on_load=static("strip.js"),
+                    elem_id="strip",
+                    **{"pictures": "{}"},
+                )
+            with gr.Column(scale=1, min_width=280):
+                photo = gr.File(
+                    label="Photo", file_types=["image", ".heic", ".heif"], type="filepath", height=120, elem_id="photo"
+                )
+                samples = gr.Gallery(
+                    value=[(str(path), path.stem) for path in example_files()],
+                    label="Examples", columns=4, height=110, object_fit="cover", allow_preview=False,
+                    interactive=False, buttons=[], elem_id="examples",
+                )  # fmt: skip
+                transition = gr.Slider(
+                    1, 30, 100 * retouch.DEFAULT_TRANSITION, step=1, label="Soft edge (Area B)", elem_id="transition",
+                    info="% of the short side over which the light fades",
+                )  # fmt: skip
+                grow = gr.Radio(list(GROW), value="Outwards", label="Soft edge lies", elem_id="grow")
+                backbone = gr.Radio(
+                    [(LABELS[name], name) for name in BACKBONES], value="deepupe", label="Network", elem_id="backbone"
+                )
+                save = gr.Button("Save full resolution", variant="primary", elem_id="save")
+                ready = gr.DownloadButton(visible="hidden", elem_id="download")
+                status = gr.Markdown("", elem_id="status")
+
+        strokes = gr.State([])
+        settings = [transition, grow, backbone, degree]
+        shown = [session, canvas, strip, status]
+        photo.upload(open_upload, photo, [session, strokes, canvas, strip, status], api_visibility="private")
+        samples.select(open_example, None, [session, strokes, canvas, strip, status], api_visibility="private")
+        canvas.edit(on_edit, [session, *settings], [*shown, strokes], **LIVE, **NETWORKS)
+        gr.on(
+            [transition.input, transition.release, grow.input, backbone.input],
+            apply, [session, strokes, *settings], shown, **LIVE, **NETWORKS,
+        )  # fmt: skip
+        gr.on([degree.input, degree.release], on_degree, [session, backbone, degree], [canvas, strip], **LIVE)
+        save.click(
+            on_save, [session, backbone, degree], [ready, status], api_visibility="private", concurrency_limit=2
+        ).success(None, js="() => document.querySelector('#download').click()")
+        publish_api()
+    page.queue(max_size=20, default_concurrency_limit=2)
+    return page
+
+
+def publish_api() -> None:
+    """The one endpoint for programs, `/light`, on widgets nobody sees."""
+    with gr.Row(visible=False):
+        inputs = [
+            gr.File(label="photo", type="filepath"),
+            gr.File(label="mask", type="filepath"),
+            gr.Number(0.5, label="x"),
+            gr.Number(0.5, label="y"),
+            gr.Number(retouch.DEFAULT_TRANSITION, label="transition"),
+            gr.Number(1.0, label="degree"),
+            gr.Textbox(DEFAULT_MODEL, label="model"),
+        ]
+        gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **NETWORKS)
+
+
+def example_files() -> list[Path]:
+    """The example photos."""
+    return sorted(EXAMPLES.glob("*.jpg"))
+
+
+def open_upload(path: str | None) -> tuple[Any, ...]:
+    """Show an uploaded photo."""
+    return open_photo(path) if path else (gr.skip(),) * 5
+
+
+def open_example(event: gr.SelectData) -> tuple[Any, ...]:
+    """Show the chosen example."""
+    return open_photo(example_files()[event.index])
+
+
+def open_photo(path: str | Path) -> tuple[Any, ...]:
+    """Start a session on a photo: session, edits, canvas, strip, status."""
+    try:
+        session = editing.open_photo(path)
+    except images.ImageError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    height, width = session.size
+    canvas = gr.HTML(photo=editing.jpeg(session.view), lit="", areas="", edits="[]")
+    return session, [], canvas, gr.HTML(pictures="{}"), f"{session.path.name} · {width} × {height}"
+
+
+def on_edit(session: editing.Session | None, *settings: Any, event: gr.EventData) -> tuple[Any, ...]:
+    """The hand on the canvas moved: session, canvas, strip, status, edits."""
+    done = event._data.get("edits", [])
+    return *apply(session, done, *settings), done
+
+
+def apply(
+    session: editing.Session | None, done: list[Any], transition: float, grow: str, backbone: str, degree: float
+) -> tuple[Any, ...]:
+    """Mark, predict and draw: session, canvas, strip, status."""
+    if session is None:
+        return (gr.skip(),) * 4
+    try:
+        session = editing.mark(session, done, transition / 100, GROW[grow])
+    except retouch.MaskError as error:
+        message = f"{error.args[0][0].upper()}{error.args[0][1:]}." if done else ""
+        return editing.unmark(session), gr.HTML(lit="", areas=""), gr.HTML(pictures="{}"), message
+    except edits.EditError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    session = editing.predict(session, backbone, load)
+    canvas = gr.HTML(lit=editing.lit(session, f"{backbone}-ranlen", degree), areas=editing.areas(session.mask))
+    shares = [float(share) for share in session.mask.coverage()]
+    status = "Area A {:.0%} · B {:.0%} · C {:.0%} of the photo".format(*shares)
+    return session, canvas, gr.HTML(pictures=json.dumps(editing.strip(session, backbone, degree))), status
+
+
+def on_degree(session: editing.Session | None, backbone: str, degree: float) -> tuple[Any, Any]:
+    """Draw again under another degree; no network runs."""
+    if session is None or session.mask is None or f"{backbone}-ranlen" not in session.lightings:
+        return gr.skip(), gr.skip()
+    canvas = gr.HTML(lit=editing.lit(session, f"{backbone}-ranlen", degree))
+    return canvas, gr.HTML(pictures=json.dumps(editing.strip(session, backbone, degree)))
+
+
+def on_save(session: editing.Session | None, backbone: str, degree: float) -> tuple[Any, str]:
+    """Write the full-size result and hand it to the browser."""
+    if session is None or session.mask is None:
+        raise gr.Error("Nothing to save yet: open a photo and click its subject.", print_exception=False)
+    try:
+        path = editing.save(session, f"{backbone}-ranlen", degree, fresh_folder())
+    except (images.ImageError, OSError) as error:
+        raise gr.Error(f"Not saved: {error}", print_exception=False) from None
+    return gr.DownloadButton(value=str(path)), f"Saved {path.name}"
+
+
+def fresh_folder() -> Path:
+    """A new folder among the files that Gradio sweeps."""
+    return Path(tempfile.mkdtemp(dir=get_upload_folder()))
+
+
+def light(
+    photo: str, mask: str | None, x: float, y: float, transition: float, degree: float, model: str
+) -> str:
+    """Light the subject of a photo: the areas come from a mask file, or else from a circle around (x, y).
+
+    Args:
+        photo: the dark photo.
+        mask: a picture of the same size, white on the subject; or none.
+        x: where the subject is when there is no mask, from 0 (left) to 1 (right).
+        y: the same, from 0 (top) to 1 (bottom).
+        transition: width of the fade, as a fraction of the short side.
+        degree: how much light, from 0 to 2.
+        model: a published model, "deepupe-ranlen" for one.
+
+    Returns:
+        The lit photo, a file of the same kind.
+    """
+    if not photo:
+        raise gr.Error("light needs a photo", print_exception=False)
+    try:
+        source = images.read(photo)
+        core = (
+            images.read_mask(mask, source.size)
+            if mask
+            else edits.rasterise(edits.parse_edits([{"tool": "click", "at": [x, y]}]), source.size)
+        )
+        areas = retouch.region_mask(core, transition=transition)
+        path = fresh_folder() / editing.result_name(Path(photo))
+        retouch.light(source, areas, load(model), degree).write(path)
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    return str(path)
+
+
+def launch(**options: Any) -> Any:
+    """Build and serve the page, by default at http://127.0.0.1:7860; options go to Gradio's launch."""
+    settings = {
+        "max_file_size": "100mb",
+        "allowed_paths": [str(EXAMPLES)],
+        "footer_links": ["api"],
+        "run_history": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "state_session_capacity": 100,
+        "css": static("page.css"),
+    }
+    return build().launch(**{**settings, **options})

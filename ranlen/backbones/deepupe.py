@@ -1,0 +1,98 @@
+"""DeepUPE: a coarse network predicts a bilateral grid, a full-size guide reads it into an illumination.
+
+After Wang et al., "Underexposed Photo Enhancement Using Deep Illumination Estimation", CVPR 2019: layers and sizes are
+those of the released model (networks of the HDRNet family). Differs from the original: the grid holds the illumination's
+logarithm, so that it is positive and its degree is a factor; normalization is on (the release was trained without), or
+there would be no place for the mask; the loss's clip of S to [I, 1] is the smooth one of `fields.Illumination`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ranlen.fields import BilateralGrid, Illumination
+from ranlen.layers import MaskedLayer, MaskedSequential, PlainNorm
+
+DEPTH = 8  # luma bins
+KNOTS = 16  # of each tone curve of the guide
+WIDTH = 64
+
+
+def conv(inputs: int, outputs: int, norm: Callable[[int], MaskedLayer], stride: int = 1) -> list[nn.Module]:
+    """Convolution, norm slot, ReLU."""
+    return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), norm(outputs), nn.ReLU()]
+
+
+class Guide(nn.Module):
+    """One value in [0, 1] per pixel: a colour matrix, a piecewise linear curve per channel, a weighted sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix = nn.Conv2d(3, 3, 1)
+        nn.init.dirac_(self.matrix.weight)
+        nn.init.zeros_(self.matrix.bias)  # pyright: ignore[reportArgumentType]
+        self.shifts = nn.Parameter((torch.arange(KNOTS) / KNOTS).repeat(3, 1))
+        self.slopes = nn.Parameter(torch.eye(1, KNOTS).repeat(3, 1))
+        self.mix = nn.Conv2d(3, 1, 1)
+        nn.init.constant_(self.mix.weight, 1 / 3)
+        nn.init.zeros_(self.mix.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map an image (N, 3, H, W) to a guide (N, 1, H, W)."""
+        x = self.matrix(image)
+        curved = torch.zeros_like(x)
+        for shift, slope in zip(self.shifts.unbind(1), self.slopes.unbind(1), strict=True):
+            curved = curved + slope.view(1, 3, 1, 1) * torch.relu(x - shift.view(1, 3, 1, 1))
+        return self.mix(curved).clamp(0, 1)
+
+
+class DeepUpe(nn.Module):
+    """DeepUPE with norm slots in the splat, global, local and prediction parts, where Section 4.2 puts RANLEN.
+
+    Args:
+        in_channels: 3, or 5 when the mask is concatenated to the input.
+        norm: the layer for the norm slots, built from a number of channels.
+        tail: the layer after the output, built from a number of channels.
+    """
+
+    field = Illumination
+
+    def __init__(
+        self, in_channels: int, norm: Callable[[int], MaskedLayer], tail: Callable[[int], MaskedLayer]
+    ) -> None:
+        super().__init__()
+        first = [nn.Conv2d(in_channels, 8, 3, 2, 1), nn.ReLU()]
+        self.splat = MaskedSequential(*first, *conv(8, 16, norm, 2), *conv(16, 32, norm, 2), *conv(32, WIDTH, norm, 2))
+        # Twelve convolutions, halving at the first and the seventh; the mask speaks where the resolution changes.
+        half = [*conv(WIDTH, WIDTH, norm, 2), *(layer for _ in range(5) for layer in conv(WIDTH, WIDTH, PlainNorm))]
+        quarter = [*conv(WIDTH, WIDTH, norm, 2), *(layer for _ in range(5) for layer in conv(WIDTH, WIDTH, PlainNorm))]
+        self.glob = MaskedSequential(*half, *quarter)
+        self.vector = nn.Sequential(
+            nn.Flatten(), nn.Linear(16 * WIDTH, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, WIDTH)
+        )
+        # After the first, local convolutions are linear in the original too.
+        linear = [nn.Conv2d(WIDTH, WIDTH, 3, 1, 1, bias=False) for _ in range(5)]
+        self.local = MaskedSequential(*conv(WIDTH, WIDTH, norm), *linear)
+        self.fuse = norm(WIDTH)
+        self.predict = nn.Conv2d(WIDTH, 12 * DEPTH, 1)
+        nn.init.zeros_(self.predict.weight)  # log gain 0 everywhere: training starts from the photo as it is
+        nn.init.zeros_(self.predict.bias)  # pyright: ignore[reportArgumentType]
+        self.guide = Guide()
+        self.tail = tail(3)
+
+    def forward(self, x: Tensor, mask: Tensor, image: Tensor) -> Tensor:
+        """Predict the log gain (N, 3, h, w) for each pixel of `image` (N, 3, h, w).
+
+        Args:
+            x: the network's input (N, in_channels, 256, 256).
+            mask: region mask (N, 2, 256, 256).
+            image: the photo at the size its light is wanted; the grid is read by its guide.
+        """
+        splat = self.splat(x, mask)
+        vector = self.vector(self.glob(splat, mask))
+        fused = torch.relu(self.fuse(self.local(splat, mask) + vector[:, :, None, None], mask))
+        grid = self.predict(fused).unflatten(1, (12, DEPTH))
+        return self.tail(BilateralGrid(grid, self.guide(image), image).slice().log_gain, mask)

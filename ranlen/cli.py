@@ -1,0 +1,185 @@
+"""The command line: `ranlen light`, `ranlen compare`, `ranlen models`.
+
+Exit code 2 for a command that makes no sense, 1 for a photo that cannot be processed; one line on stderr either way.
+Heavy modules are imported where they are used, so that --help and usage errors answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from ranlen.images import Photo
+    from ranlen.regions import RegionMask
+
+GROW = ("out", "in", "both")
+BACKBONES = ("deepupe", "star_dce")
+DEFAULT_MODEL = "deepupe-ranlen"
+
+
+class UsageError(Exception):
+    """Arguments that make no sense together or for this photo."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except UsageError as error:
+        parser.exit(2, f"ranlen: {error}\n")
+    except (ValueError, OSError) as error:
+        print(f"ranlen: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    parser = OneLineParser(prog="ranlen", description="Light the subject of a dark photo, and only the subject.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=OneLineParser)
+
+    region = argparse.ArgumentParser(add_help=False)
+    region.add_argument("photo", type=Path, help="JPEG, PNG, WebP, TIFF, BMP or HEIC")
+    region.add_argument("-o", "--output", type=Path, required=True, help="file to write; its suffix names the format")
+    subject = region.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
+    subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
+    subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="circle of 2/7 of the short side around a pixel")
+    region.add_argument(
+        "--transition", type=fraction, default=0.1, metavar="FRACTION", help="width of the fade, of the short side [0.1]"
+    )
+    region.add_argument("--grow", choices=GROW, default="out", help="fade outside the subject, inside it, or both [out]")
+    region.add_argument("--degree", type=degree, default=1.0, metavar="D", help="how much light: 0 none to 2 [1]")
+    region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+    command = commands.add_parser("light", parents=[region], help="light the subject of a photo")
+    command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"see `ranlen models` [{DEFAULT_MODEL}]")
+    command.set_defaults(run=run_light)
+
+    command = commands.add_parser("compare", parents=[region], help="one sheet: original, global, blend, Concat, RANLEN")
+    command.add_argument("--backbone", choices=BACKBONES, default=BACKBONES[0])
+    command.set_defaults(run=run_compare)
+
+    command = commands.add_parser("models", help="list the published models")
+    command.set_defaults(run=run_models)
+    return parser
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An ArgumentParser that puts a usage error into one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2."""
+        self.exit(2, f"ranlen: {message} (see `{self.prog} --help`)\n")
+
+
+def run_light(options: argparse.Namespace) -> None:
+    """Light one photo."""
+    from ranlen import images, retouch, weights
+
+    images.format_of(options.output)  # an unwritable name is found out before the work is done
+    photo, mask = read_inputs(options)
+    enhancer = weights.load(options.model, choose_device(options.device))
+    retouch.light(photo, mask, enhancer, options.degree).write(options.output)
+
+
+def run_compare(options: argparse.Namespace) -> None:
+    """Write a labelled sheet of all methods."""
+    from ranlen import images, retouch, sheet, weights
+    from ranlen.enhancer import METHODS
+
+    images.format_of(options.output)
+    photo, mask = read_inputs(options)
+    device = choose_device(options.device)
+    enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
+    results = retouch.compare(photo, mask, enhancers, options.degree)
+    sheet.contact_sheet(results, mask).write(options.output)
+
+
+def run_models(options: argparse.Namespace) -> None:
+    """Print a line for each published model."""
+    from ranlen import weights
+
+    names = weights.published()
+    if not names:
+        raise ValueError(f"no weights in {weights.folder()}; train some (train/README.md) or set RANLEN_WEIGHTS")
+    print(f"{'model':<18}{'backbone':<10}{'method':<8}{'parameters':>11}{'size':>9}{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}")
+    for name in names:
+        about = weights.card(name)
+        scores = about["card"].get("test", {}).get("blend" if name.endswith("-blend") else "circle", {})
+        figures = [f"{scores[key]:.{digits}f}" if key in scores else "-" for key, digits in
+                   (("psnr_a", 2), ("ssim_a", 3), ("psnr_b", 2))]  # fmt: skip
+        backbone, _, method = name.partition("-")
+        size = f"{about['bytes'] / 1e6:.2f} MB"
+        row = f"{name:<18}{backbone:<10}{method:<8}{about['parameters']:>11,}{size:>9}"
+        print(row + "{:>9}{:>8}{:>8}".format(*figures))
+    print("Scores: means over the test photos of the model card with the paper's circles (weights/README.md).")
+
+
+def read_inputs(options: argparse.Namespace) -> tuple[Photo, RegionMask]:
+    """The photo, and its areas as the options say."""
+    from ranlen import edits, images, regions, retouch
+
+    photo = images.read(options.photo)
+    height, width = photo.size
+    if options.mask:
+        core = images.read_mask(options.mask, photo.size)
+    else:
+        x, y = (options.circle or options.click)[:2]
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise UsageError(f"the point {x:g},{y:g} is outside the photo, which is {width} x {height} pixels")
+        radius = options.circle[2] if options.circle else edits.CLICK_RADIUS * min(photo.size)
+        if radius <= 0:
+            raise UsageError(f"--circle needs a radius above 0; got {radius:g}")
+        core = regions.disc(photo.size, (x, y), radius)
+    return photo, retouch.region_mask(core, transition=options.transition, grow=options.grow)
+
+
+def choose_device(name: str) -> str:
+    """auto: the GPU where there is one."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this machine has no usable GPU; use --device cpu")
+    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def numbers(count: int):  # noqa: ANN201
+    """An argument type: `count` numbers with commas between."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        try:
+            values = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count or not all(abs(value) < 1e9 for value in values):
+            raise argparse.ArgumentTypeError(f"needs {count} numbers with commas between; got {text!r}")
+        return values
+
+    return parse
+
+
+def between(low: float, high: float, text: str) -> float:
+    """A number within limits, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"needs a number from {low:g} to {high:g}; got {text!r}")
+    return value
+
+
+def degree(text: str) -> float:
+    """An argument type: how much light."""
+    return between(0, 2, text)
+
+
+def fraction(text: str) -> float:
+    """An argument type: a share."""
+    return between(0, 1, text)

@@ -1,0 +1,128 @@
+"""What a hand did to a mask, as a list: clicks, boxes and strokes in coordinates that fit any size of the photo.
+
+The page sends this list, a session file holds it and the command line reads it; all draw it here. An edit is one of
+
+    {"tool": "click", "at": [x, y], "radius": r, "add": true}
+    {"tool": "box", "from": [x, y], "to": [x, y], "add": true}
+    {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
+    {"tool": "invert"}
+
+with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ranlen.regions import Point, Size, disc, rectangle, stroke
+
+Tool = Literal["click", "box", "brush", "invert"]
+CLICK_RADIUS = 2 / 7  # Section 4.2
+MAX_EDITS = 1000
+MAX_POINTS = 20_000
+
+
+class EditError(ValueError):
+    """An edit list that cannot be drawn; the message names the edit and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit.
+
+    Attributes:
+        tool: click, box, brush or invert.
+        points: (x, y) from 0 to 1: the click, two corners of the box, or the stroke.
+        radius: of a click's circle or a brush, in short sides.
+        add: mark, or erase.
+    """
+
+    tool: Tool
+    points: tuple[Point, ...] = ()
+    radius: float = CLICK_RADIUS
+    add: bool = True
+
+
+def parse_edits(data: Any) -> list[Edit]:
+    """Read an edit list as JSON gives it.
+
+    Points outside the photo are moved to its edge: a stroke may begin or end out there.
+
+    Raises:
+        EditError: not such a list, too long, or a number that is none.
+    """
+    if not isinstance(data, Sequence) or isinstance(data, str | bytes):
+        raise EditError(f"edits are a list; got {type(data).__name__}")
+    if len(data) > MAX_EDITS:
+        raise EditError(f"{len(data)} edits; at most {MAX_EDITS} are drawn")
+    edits = [_parse(number, entry) for number, entry in enumerate(data, 1)]
+    if (count := sum(len(edit.points) for edit in edits)) > MAX_POINTS:
+        raise EditError(f"{count} points; at most {MAX_POINTS} are drawn")
+    return edits
+
+
+def rasterise(edits: Sequence[Edit], size: Size) -> np.ndarray:
+    """Draw edits in order into booleans (H, W)."""
+    core = np.zeros(size, bool)
+    for edit in edits:
+        if edit.tool == "invert":
+            core = ~core
+            continue
+        shape = _shape(edit, size)
+        core = core | shape if edit.add else core & ~shape
+    return core
+
+
+def _shape(edit: Edit, size: Size) -> np.ndarray:
+    points = [(x * size[1], y * size[0]) for x, y in edit.points]
+    radius = edit.radius * min(size)
+    if edit.tool == "click":
+        return disc(size, points[0], radius)
+    if edit.tool == "box":
+        return rectangle(size, (*points[0], *points[1]))
+    return stroke(size, points, radius)
+
+
+def _parse(number: int, entry: Any) -> Edit:
+    if not isinstance(entry, Mapping):
+        raise EditError(f"edit {number} is not an object: {entry!r:.60}")
+    add = entry.get("add", True)
+    if not isinstance(add, bool):
+        raise EditError(f'edit {number}: "add" is true or false; got {add!r:.60}')
+    tool = entry.get("tool")
+    if tool == "invert":
+        return Edit("invert")
+    if tool == "click":
+        return Edit("click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add)
+    if tool == "box":
+        return Edit("box", (_point(number, entry.get("from")), _point(number, entry.get("to"))), add=add)
+    if tool == "brush":
+        points = entry.get("points")
+        if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:
+            raise EditError(f'edit {number}: "points" is a list of 1 to {MAX_POINTS} points')
+        return Edit("brush", tuple(_point(number, p) for p in points), _radius(number, entry.get("radius")), add)
+    raise EditError(f"edit {number}: the tool is click, box, brush or invert; got {tool!r:.60}")
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def _point(number: int, value: Any) -> Point:
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        x, y = (_number(v) for v in value)
+        if math.isfinite(x) and math.isfinite(y):
+            return (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
+    raise EditError(f"edit {number}: a point is two numbers from 0 to 1; got {value!r:.60}")
+
+
+def _radius(number: int, value: Any) -> float:
+    radius = _number(value)
+    if not 0 < radius <= 2:
+        raise EditError(f'edit {number}: "radius" is above 0 and at most 2 short sides; got {value!r:.60}')
+    return radius

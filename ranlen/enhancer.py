@@ -1,0 +1,109 @@
+"""One network, one method: from an image and a mask to a light field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ranlen.backbones import BACKBONES
+from ranlen.fields import LightField
+from ranlen.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail
+from ranlen.regions import RegionMask, resize, smoothstep
+
+WORKING_SIZE = 256
+
+
+def whole_frame(mask: RegionMask) -> None:
+    """No window: the light may reach everywhere."""
+    return None
+
+
+def fade(mask: RegionMask) -> Tensor:
+    """A smooth ramp over the whole of Area B: what a photo editor would do by hand."""
+    return smoothstep(mask.ramp())
+
+
+def keep_area_c(mask: RegionMask) -> Tensor:
+    """Open over A and the inner half of B, then smoothly shut: the network fades the light, the window ends it."""
+    return smoothstep(2 * mask.ramp())
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a backbone is told about the mask.
+
+    Attributes:
+        mask_in_input: concatenate the mask to the network's input.
+        norm: what stands at the backbone's norm slots, built from a number of channels.
+        tail: what comes after its output, likewise.
+        window: where the product lets the light through: RegionMask -> (N, 1, H, W), or none for the whole frame.
+        weights: the method whose weights it runs on, when it has none of its own.
+    """
+
+    mask_in_input: bool
+    norm: Callable[[int], MaskedLayer]
+    tail: Callable[[int], MaskedLayer]
+    window: Callable[[RegionMask], Tensor | None]
+    weights: str | None = None
+
+
+METHODS = {
+    "global": Method(False, PlainNorm, PlainTail, whole_frame),
+    "blend": Method(False, PlainNorm, PlainTail, fade, weights="global"),
+    "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
+    "ranlen": Method(False, RanlenNorm, RanlenTail, keep_area_c),
+}
+
+
+class Enhancer(nn.Module):
+    """A backbone under a method. Calls keep nothing on it: threads may share one.
+
+    Args:
+        backbone: a key of `BACKBONES`.
+        method: a key of `METHODS`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+
+    def __init__(self, backbone: str, method: str) -> None:
+        super().__init__()
+        for kind, name, known in (("backbone", backbone, BACKBONES), ("method", method, METHODS)):
+            if name not in known:
+                raise ValueError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
+        self.backbone_name = backbone
+        self.method_name = method
+        self.method = METHODS[method]
+        self.backbone = BACKBONES[backbone](
+            5 if self.method.mask_in_input else 3, norm=self.method.norm, tail=self.method.tail
+        )
+
+    def forward(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> LightField:
+        """Predict the light of images under masks.
+
+        Args:
+            image: (N, 3, H, W) in [0, 1]; the network sees it at 256 x 256.
+            mask: (N, 2, H', W'), the tensor of a `RegionMask`.
+            detail: the image at the size the light is wanted in, where that is not the size of `image`.
+
+        Returns:
+            A light field, as the network made it: no window.
+        """
+        size = (WORKING_SIZE, WORKING_SIZE)
+        small, mask = resize(image, size), resize(mask, size)
+        x = torch.cat([small, mask], dim=1) if self.method.mask_in_input else small
+        return self.backbone.field(self.backbone(x, mask, image if detail is None else detail))
+
+    @torch.inference_mode()
+    def predict(self, image: Tensor, mask: RegionMask) -> LightField:
+        """The light of an image, in evaluation mode; arguments as in `forward`."""
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"an image is a tensor (N, 3, H, W); got {tuple(image.shape)}")
+        if len(image) != len(mask.tensor):
+            raise ValueError(f"{len(image)} images but {len(mask.tensor)} masks")
+        if self.training:
+            raise RuntimeError("the enhancer is in training mode; call .eval() once after building it")
+        return self(image, mask.tensor)

@@ -1,0 +1,228 @@
+"""Light fields: what a network predicts once, and what the degree slider then applies at any size without it.
+
+Every field keeps three laws: degree 0 returns the image exactly; degree 1 is what was trained; where the field is
+neutral, no degree changes anything. Both kinds of rendering also map black to black and white to white and never
+cross: what was not clipped in the photo stays unclipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ranlen.regions import Size, resize
+
+MAX_DEGREE = 2.0
+MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
+STRIP_PIXELS = 1 << 18  # pixels rendered at a time: 24 curve maps of this many are 25 MB
+
+
+class LightField(Protocol):
+    """A predicted light, small and independent of the photo's size."""
+
+    def maps(self) -> Tensor:
+        """The field as maps (N, K, h, w) in which 0 is neutral."""
+        ...
+
+    def with_maps(self, maps: Tensor) -> LightField:
+        """A field of the same kind made of other maps."""
+        ...
+
+    def apply(self, image: Tensor, degree: float) -> Tensor:
+        """Light an image (N, 3, h, w) of the field's own size."""
+        ...
+
+    def scaled(self, alpha: float) -> LightField:
+        """The paper's own control (Section 3.4): the whole predicted map times alpha, Area C included."""
+        ...
+
+
+@dataclass(frozen=True)
+class Illumination:
+    """A Retinex light: the photo I divided by an illumination S, held as its log gain, -log S.
+
+    DeepUPE clips S to [I, 1], which is where lamps burn out: whatever is brighter than S turns white. Here S slides
+    towards 1 as the pixel does, S' = S + (1 - S) I, so that I <= S' <= 1 holds of itself, smoothly. Deep shadows see
+    plain Retinex, I / S; white stays white; and the same light is a plain sum in another scale,
+    logit(I / S') = logit(I) + log gain, which is why a degree can be a factor on it.
+
+    Attributes:
+        log_gain: (N, 3, h, w); 0 leaves a pixel as it is, log 2 doubles a dark one.
+    """
+
+    log_gain: Tensor
+
+    def maps(self) -> Tensor:
+        return self.log_gain
+
+    def with_maps(self, maps: Tensor) -> Illumination:
+        return Illumination(maps)
+
+    def apply(self, image: Tensor, degree: float) -> Tensor:
+        illumination = torch.exp((-degree * self.log_gain).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN))
+        return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
+
+    def scaled(self, alpha: float) -> Illumination:
+        """S times alpha: the picture gets brighter as alpha falls (Fig. 8)."""
+        if not (math.isfinite(alpha) and alpha > 0):
+            raise ValueError(f"alpha multiplies the illumination and must be above 0; got {alpha}")
+        return Illumination(self.log_gain - math.log(alpha))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of Zero-DCE and STAR-DCE: x + r (x^2 - x), applied once per step; each keeps 0, 1 and the order of tones.
+
+    Attributes:
+        curves: (N, 3 * steps, h, w) in [-1, 1], three channels per step; 0 is neutral and negative values brighten.
+    """
+
+    curves: Tensor
+
+    def maps(self) -> Tensor:
+        return self.curves
+
+    def with_maps(self, maps: Tensor) -> Curves:
+        return Curves(maps)
+
+    def apply(self, image: Tensor, degree: float) -> Tensor:
+        for curve in (degree * self.curves).clamp(-1, 1).split(3, dim=1):
+            image = image + curve * (image * image - image)
+        return image
+
+    def scaled(self, alpha: float) -> Curves:
+        """The curve maps times alpha: the picture gets brighter as alpha rises."""
+        if not (math.isfinite(alpha) and alpha >= 0):
+            raise ValueError(f"alpha multiplies the curves and must be at least 0; got {alpha}")
+        return Curves((alpha * self.curves).clamp(-1, 1))
+
+
+@dataclass(frozen=True)
+class BilateralGrid:
+    """Affine models of the log gain in a coarse grid over place and tone (HDRNet, DeepUPE); `slice` reads it out.
+
+    Attributes:
+        grid: (N, 12, depth, gh, gw): a 3 x 4 matrix per cell, rows first, to be applied to (R, G, B, 1).
+        guide: (N, 1, h, w) in [0, 1]: at which depth each pixel reads the grid.
+        image: (N, 3, h, w): the pixels the matrices are applied to.
+    """
+
+    grid: Tensor
+    guide: Tensor
+    image: Tensor
+
+    def slice(self) -> Illumination:
+        """Read the grid at every pixel, trilinearly, cell centres at half-integers and edges repeated."""
+        batch, _, height, width = self.guide.shape
+        y, x = ((torch.arange(n, device=self.guide.device) * 2 + 1) / n - 1 for n in (height, width))
+        place = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).expand(batch, height, width, 2)
+        where = torch.cat([place, self.guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
+        models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
+        matrix = models.view(batch, 3, 4, height, width)
+        return Illumination((matrix[:, :, :3] * self.image[:, None]).sum(2) + matrix[:, :, 3])
+
+    def maps(self) -> Tensor:
+        return self.slice().maps()
+
+    def with_maps(self, maps: Tensor) -> Illumination:
+        return Illumination(maps)
+
+    def apply(self, image: Tensor, degree: float) -> Tensor:
+        return self.slice().apply(image, degree)
+
+    def scaled(self, alpha: float) -> Illumination:
+        return self.slice().scaled(alpha)
+
+
+def check_degree(degree: float) -> float:
+    """Return a degree that makes sense, or raise ValueError."""
+    if not (math.isfinite(degree) and 0 <= degree <= MAX_DEGREE):
+        raise ValueError(f"degree is a number from 0 (the photo as it is) to {MAX_DEGREE:g}, 1 as trained; got {degree}")
+    return degree
+
+
+def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor | None = None) -> Tensor:
+    """Light an image with a field of any size; differentiable, and the reference that `render_pixels` is held to.
+
+    Args:
+        field: the light.
+        image: (N, 3, H, W) in [0, 1].
+        degree: how much of the light, in [0, 2]: 0 none, 1 as trained.
+        window: (N, 1, h, w) in [0, 1], or none: how much of the light each place may get; 0 means untouched.
+    """
+    check_degree(degree)
+    size = (image.shape[-2], image.shape[-1])
+    maps = resize(field.maps(), size)
+    if window is not None:
+        maps = maps * resize(window, size)
+    return field.with_maps(maps).apply(image, degree)
+
+
+def render_pixels(field: LightField, pixels: np.ndarray, degree: float = 1.0, window: Tensor | None = None) -> np.ndarray:
+    """Light a whole photo strip by strip; what the window shuts out is not touched, to the byte.
+
+    Args:
+        field: the light of one photo (N = 1), at any size.
+        pixels: (H, W, 3), uint8 or uint16; not changed.
+        degree: as in `render`.
+        window: (1, 1, h, w), as in `render`.
+
+    Returns:
+        A new array like `pixels`.
+    """
+    check_degree(degree)
+    lit = pixels.copy()
+    maps = field.maps()
+    size = (pixels.shape[0], pixels.shape[1])
+    peak = float(np.iinfo(pixels.dtype).max)
+    for rows, cols in _strips(size, window):
+        part = torch.from_numpy(pixels[rows, cols].astype(np.float32)).to(maps.device).permute(2, 0, 1)[None] / peak
+        light = sample(maps, size, rows, cols)
+        if window is not None:
+            light = light * sample(window, size, rows, cols)
+        part = field.with_maps(light).apply(part, degree)
+        lit[rows, cols] = (part[0].permute(1, 2, 0) * peak).round().clamp(0, peak).cpu().numpy().astype(pixels.dtype)
+    return lit
+
+
+def sample(maps: Tensor, size: Size, rows: slice, cols: slice) -> Tensor:
+    """The part [rows, cols] of maps (N, K, h, w) enlarged bilinearly to `size`, without enlarging the rest."""
+    low, high, weight = _neighbours(maps.shape[-2], size[0], rows, maps.device)
+    maps = torch.lerp(maps[:, :, low], maps[:, :, high], weight[:, None])
+    low, high, weight = _neighbours(maps.shape[-1], size[1], cols, maps.device)
+    return torch.lerp(maps[..., low], maps[..., high], weight)
+
+
+def _neighbours(small: int, large: int, part: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """For each pixel of a part of the large axis: the two nearest cells of the small one, and the second's weight."""
+    at = ((torch.arange(part.start, part.stop, device=device) + 0.5) * (small / large) - 0.5).clamp(0, small - 1)
+    low = at.floor().long()
+    return low, (low + 1).clamp(max=small - 1), (at - low).float()
+
+
+def _strips(size: Size, window: Tensor | None) -> Iterator[tuple[slice, slice]]:
+    """Bands of whole rows within the box where the window is open."""
+    top, bottom, left, right = 0, size[0], 0, size[1]
+    if window is not None:
+        inside = window[0, 0] > 0
+        if not bool(inside.any()):
+            return
+        top, bottom = _span(inside.any(1), size[0])
+        left, right = _span(inside.any(0), size[1])
+    step = max(1, STRIP_PIXELS // (right - left))
+    for start in range(top, bottom, step):
+        yield slice(start, min(start + step, bottom)), slice(left, right)
+
+
+def _span(inside: Tensor, length: int) -> tuple[int, int]:
+    """First and last pixel, of `length`, that interpolates from an open cell."""
+    cells = inside.nonzero()[:, 0]
+    scale = length / inside.numel()
+    return max(0, math.floor((int(cells[0]) - 0.5) * scale)), min(length, math.ceil((int(cells[-1]) + 1.5) * scale))

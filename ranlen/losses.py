@@ -1,0 +1,157 @@
+"""The paper's losses (Section 3.3): one for each area, each a mean over its area, added up by Eq. 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ranlen.fields import Curves, Illumination, LightField, render
+from ranlen.regions import RegionMask, resize
+
+GREY = (0.2989, 0.587, 0.114)
+
+
+def region_mean(error: Tensor, area: Tensor) -> Tensor:
+    """Mean over an area: (error * area).sum() / area.sum(), per image.
+
+    This is the paper's L / r with L a mean over the frame. An empty area gives 0, with finite gradients.
+
+    Args:
+        error: (N, C, H, W); channels are averaged.
+        area: (N, 1, H, W) in [0, 1].
+
+    Returns:
+        (N,)
+    """
+    return (error.mean(1, keepdim=True) * area).sum((1, 2, 3)) / area.sum((1, 2, 3)).clamp(min=1e-6)
+
+
+def log_grey(image: Tensor) -> Tensor:
+    """log(grey + 1e-4) of an image (N, 3, H, W), as (N, 1, H, W)."""
+    weights = image.new_tensor(GREY).view(1, 3, 1, 1)
+    return torch.log((image * weights).sum(1, keepdim=True) + 1e-4)
+
+
+def smoothness(illumination: Tensor, image: Tensor, area: Tensor) -> Tensor:
+    """DeepUPE's smoothness of the illumination: first differences, forgiven where the image has edges of its own.
+
+    1/2 mean(w_x (d_x S)^2 + w_y (d_y S)^2), w = 1.5 / (|d log I|^1.2 + 1e-4), read from the released model's graph.
+
+    Args:
+        illumination: S, (N, C, H, W).
+        image: I, (N, 3, H, W).
+        area: (N, 1, H, W).
+
+    Returns:
+        (N,)
+    """
+    tone = log_grey(image)
+    dx, dy = (lambda t: t[..., :-1, 1:] - t[..., :-1, :-1]), (lambda t: t[..., 1:, :-1] - t[..., :-1, :-1])
+    error = sum(1.5 / (d(tone).abs() ** 1.2 + 1e-4) * d(illumination) ** 2 for d in (dx, dy))
+    return region_mean(0.5 * error, area[..., :-1, :-1])
+
+
+def colour_angle(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """1 - cosine between the colours of two images (N, 3, H, W), over an area; (N,)."""
+    product = (output * reference).sum(1, keepdim=True)
+    norms = (output * output).sum(1, keepdim=True) * (reference * reference).sum(1, keepdim=True)
+    return region_mean(1 - product * torch.rsqrt(norms + 1e-8), area)
+
+
+def second_differences(maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """d_xx, d_yy, d_xy of maps (N, C, H, W), each (N, C, H - 2, W - 2), centred on the inner pixels."""
+    middle = maps[..., 1:-1, 1:-1]
+    xx = maps[..., 1:-1, 2:] - 2 * middle + maps[..., 1:-1, :-2]
+    yy = maps[..., 2:, 1:-1] - 2 * middle + maps[..., :-2, 1:-1]
+    xy = (maps[..., 2:, 2:] - maps[..., 2:, :-2] - maps[..., :-2, 2:] + maps[..., :-2, :-2]) / 4
+    return xx, yy, xy
+
+
+def gradient_smooth(light: Tensor, image: Tensor, area: Tensor, *, s: float = 1.2, eps: float = 1e-4) -> Tensor:
+    """The gradient-smooth loss of Area B, Eq. 2 and 3: squared second differences of the light.
+
+    sum over u, v in {x, y} of w_uv (d_u d_v L)^2, w_uv = 1 / (|d_u d_v log I|^s + eps), as a mean over the area.
+    Stencils are centred in the area and reach one pixel beyond it, so a step right at its border is seen.
+
+    Args:
+        light: L, (N, C, H, W): the illumination of a Retinex network, else the log gain or the image itself.
+        image: the dark image I, (N, 3, H, W).
+        area: Area B, (N, 1, H, W).
+        s: sensitivity to the image's own second differences.
+        eps: against division by zero.
+
+    Returns:
+        (N,)
+
+    Example:
+        >>> ramp = torch.linspace(0, 1, 8).expand(1, 1, 8, 8)  # a straight fade has no second difference
+        >>> bool(gradient_smooth(ramp, torch.full((1, 3, 8, 8), 0.1), torch.ones(1, 1, 8, 8)) < 1e-6)
+        True
+    """
+    counts = (1, 1, 2)  # d_x d_y and d_y d_x are the same
+    pairs = zip(counts, second_differences(light), second_differences(log_grey(image)), strict=True)
+    error = sum(count / (i.abs() ** s + eps) * d**2 for count, d, i in pairs)
+    return region_mean(error, area[..., 1:-1, 1:-1])
+
+
+def log_gain(output: Tensor, image: Tensor) -> Tensor:
+    """log((output + 1/255) / (image + 1/255)): how much light each channel got, (N, 3, H, W)."""
+    return torch.log(output + 1 / 255) - torch.log(image + 1 / 255)
+
+
+def deepupe_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """DeepUPE's own loss: squared error + 2 smoothness + colour, (N,)."""
+    illumination = torch.exp(-resize(field.maps(), (output.shape[-2], output.shape[-1])))
+    return (
+        region_mean((output - reference) ** 2, area)
+        + 2 * smoothness(illumination, image, area)
+        + colour_angle(output, reference, area)
+    )
+
+
+def l1_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """STAR-DCE's own loss as its authors train it: absolute error, (N,)."""
+    return region_mean((output - reference).abs(), area)
+
+
+# By the kind of light a backbone predicts.
+AREA_A = {Illumination: deepupe_area_a, Curves: l1_area_a}
+
+
+@dataclass(frozen=True)
+class RegionLoss:
+    """Eq. 5: alpha L_A + beta L_B + gamma L_C, each a mean over its area (the paper divides L_C by r_b: read r_c).
+
+    Attributes:
+        alpha: weight of Area A, the backbone's own loss.
+        beta: weight of Area B, the gradient-smooth loss.
+        gamma: weight of Area C, the squared error to the dark image (Eq. 4).
+    """
+
+    alpha: float = 1.0
+    beta: float = 1e-4
+    gamma: float = 1.0
+
+    def __call__(
+        self, field: LightField, image: Tensor, reference: Tensor, mask: RegionMask
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss to minimise, a scalar, and its unweighted parts for the log.
+
+        Args:
+            field: what the network predicted for the images.
+            image: dark images (N, 3, H, W).
+            reference: the same, well lit.
+            mask: their areas, of the same size.
+        """
+        output = render(field, image)
+        if isinstance(field, Illumination):
+            light = torch.exp(-resize(field.log_gain, mask.size))
+        else:
+            light = log_gain(output, image)
+        part_a = AREA_A[type(field)](field, output, image, reference, mask.a).mean()
+        part_b = gradient_smooth(light, image, mask.b).mean()
+        part_c = region_mean((output - image) ** 2, mask.c).mean()
+        total = self.alpha * part_a + self.beta * part_b + self.gamma * part_c
+        return total, {"a": part_a.item(), "b": part_b.item(), "c": part_c.item()}

@@ -1,0 +1,271 @@
+"""Which pixels get the light: Area A (all of it), Area B (fading), Area C (none). A + B + C = 1 everywhere.
+
+Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at half-integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Size = tuple[int, int]
+Point = tuple[float, float]
+Grow = Literal["out", "in", "both"]
+GROW: tuple[Grow, ...] = ("out", "in", "both")
+
+
+def resize(maps: Tensor, size: Size) -> Tensor:
+    """Resize maps (N, C, H, W): averaging areas where they shrink, bilinear where they grow.
+
+    Never nearest: Area B is about 10 pixels wide at 256 and thinner than a cell of a 16 x 16 grid.
+    """
+    height, width = maps.shape[-2:]
+    smaller = (min(height, size[0]), min(width, size[1]))
+    if smaller != (height, width):
+        maps = F.interpolate(maps, size=smaller, mode="area")
+    if smaller != tuple(size):
+        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    return maps
+
+
+@dataclass(frozen=True)
+class RegionMask:
+    """Areas A, B and C of one or several photos.
+
+    Attributes:
+        tensor: (N, 2, H, W), floats in [0, 1]; channel 0 is Area A, channel 1 is Area A or B, as in Section 3.1.
+            Between 0 and 1 a value is the share of the pixel that the area covers.
+    """
+
+    tensor: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.tensor.shape)
+        if len(shape) != 4 or shape[1] != 2 or 0 in shape:
+            raise ValueError(f"a region mask is a tensor (N, 2, H, W); got {shape}")
+        if not self.tensor.is_floating_point():
+            raise ValueError(f"a region mask holds floats in [0, 1]; got {self.tensor.dtype}")
+        if not bool(((self.tensor >= 0) & (self.tensor <= 1)).all()):
+            raise ValueError("a region mask holds values in [0, 1] only, and no NaN")
+        if bool((self.tensor[:, 0] > self.tensor[:, 1] + 1e-5).any()):
+            raise ValueError("Area A (channel 0) must lie inside A or B (channel 1) everywhere; are the channels swapped?")
+
+    @property
+    def a(self) -> Tensor:
+        """Area A, (N, 1, H, W)."""
+        return self.tensor[:, :1]
+
+    @property
+    def b(self) -> Tensor:
+        """Area B, (N, 1, H, W)."""
+        return (self.tensor[:, 1:] - self.tensor[:, :1]).clamp(min=0)
+
+    @property
+    def c(self) -> Tensor:
+        """Area C, (N, 1, H, W)."""
+        return 1 - self.tensor[:, 1:]
+
+    @property
+    def size(self) -> Size:
+        """(height, width)."""
+        return (self.tensor.shape[-2], self.tensor.shape[-1])
+
+    def coverage(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Fractions of the frame that A, B and C take (r_a, r_b, r_c of Eq. 5), each (N,)."""
+        return self.a.mean((1, 2, 3)), self.b.mean((1, 2, 3)), self.c.mean((1, 2, 3))
+
+    def resize(self, size: Size) -> RegionMask:
+        """The same areas at another (height, width)."""
+        return RegionMask(resize(self.tensor, size))
+
+    def to(self, device: torch.device | str) -> RegionMask:
+        """The same mask on another device."""
+        return RegionMask(self.tensor.to(device))
+
+    def way(self) -> Tensor:
+        """Where a pixel stands on the way out, (N, 1, H, W): from 0 at the edge of A to 1 at the edge of C.
+
+        In A the way is negative, in C above 1, both measured in widths of B.
+        """
+        return self._per_image(lambda a, a_or_b: _way(a, a_or_b)[0])
+
+    def ramp(self) -> Tensor:
+        """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
+        return (1 - self.way()).clamp(0, 1)
+
+    def transition_width(self) -> Tensor:
+        """Mean width of B in pixels, (N,); 1 where there is no B."""
+        return self._per_image(lambda a, a_or_b: np.full((1, 1), _way(a, a_or_b)[1], np.float32)).flatten()
+
+    def _per_image(self, compute: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
+        inside = (self.tensor.detach() >= 0.5).cpu().numpy()
+        return torch.from_numpy(np.stack([compute(*areas) for areas in inside]))[:, None].to(self.tensor.device)
+
+    @classmethod
+    def from_core(
+        cls,
+        core: np.ndarray,
+        *,
+        transition: float = 0.1,
+        transition_px: float | None = None,
+        grow: Grow = "out",
+        max_side: int | None = None,
+    ) -> RegionMask:
+        """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
+
+        Args:
+            core: (H, W) booleans, True on the subject.
+            transition: width of Area B as a fraction of the short side, in [0, 1].
+            transition_px: the same in pixels of `core`; wins over `transition` when given.
+            grow: where B lies: "out" around the core (dilation), "in" carved from it (erosion: the core is the outer
+                limit, as for a segmentation in Section 5.2), or "both", half and half. Carving stops halfway to the
+                core's deepest point, so that Area A never vanishes.
+            max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
+                one that Area B needs to be 8 pixels wide; A and B then stay inside what full size would give.
+
+        Raises:
+            ValueError: not a 2-D array, or a width or direction that makes no sense.
+        """
+        core = np.asarray(core)
+        if core.ndim != 2 or core.size == 0:
+            raise ValueError(f"a core is a boolean array (H, W); got shape {core.shape}")
+        core = core.astype(bool)
+        short = min(core.shape)
+        if not (math.isfinite(transition) and 0 <= transition <= 1):
+            raise ValueError(f"transition is a fraction of the short side in [0, 1]; got {transition}")
+        if transition_px is not None and not (math.isfinite(transition_px) and 0 <= transition_px <= max(core.shape)):
+            raise ValueError(f"transition_px is a width in pixels, from 0 to {max(core.shape)}; got {transition_px}")
+        if grow not in GROW:
+            raise ValueError(f"grow is one of {', '.join(GROW)}; got {grow!r}")
+        width = transition * short if transition_px is None else transition_px
+
+        scale = _reduction(core.shape, width, max_side)
+        if scale < 1:
+            core = _shrink(core, scale, cautious=grow == "in")
+            width *= scale
+        outside, inside = _distance(core), _distance(~core)
+        carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[grow], float(inside.max()) / 2)
+        grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[grow]
+        # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a half
+        # cells is what that can be wrong by.
+        outer = grown - (2.5 if scale < 1 else 0.0)
+        a_or_b = outside <= outer if outer >= 0 else inside > -outer
+        a = (inside > carved) & a_or_b
+        return cls(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
+
+    @classmethod
+    def circle(cls, size: Size, center: Point, radius: float, outer: float) -> RegionMask:
+        """Area A inside `radius`, Area B from there to `outer`, both in pixels around `center` (x, y)."""
+        if not 0 < radius <= outer:
+            raise ValueError(f"a circle needs 0 < radius <= outer; got radius {radius}, outer {outer}")
+        discs = np.stack([disc(size, center, radius), disc(size, center, outer)])
+        return cls(torch.from_numpy(discs.astype(np.float32))[None])
+
+    @classmethod
+    def paper_circle(cls, size: Size, *, generator: torch.Generator | None = None, center: Point | None = None) -> RegionMask:
+        """The circles of Section 4.2: r1 = 2m/7, r2 ~ U(1.2, 1.25) r1, m the short side; in the middle by default.
+
+        Without a generator r2 is the middle of its range, 1.225 r1.
+        """
+        radius = 2 * min(size) / 7
+        ratio = 1.225 if generator is None else 1.2 + 0.05 * float(torch.rand((), generator=generator))
+        return cls.circle(size, center or (size[1] / 2, size[0] / 2), radius, ratio * radius)
+
+
+def disc(size: Size, center: Point, radius: float) -> np.ndarray:
+    """Booleans (H, W), True where a pixel's centre lies within `radius` pixels of `center` (x, y)."""
+    return ellipse(size, center, (radius, radius))
+
+
+def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.ndarray:
+    """Booleans (H, W), True inside an ellipse of `radii` (along x, along y), turned by `angle` radians."""
+    inside = np.zeros(size, bool)
+    reach = max(radii) + 1
+    # Only the box around it is computed: a full frame of floats would be many times the photo.
+    top, bottom = (min(max(math.floor(center[1] + side * reach), 0), size[0]) for side in (-1, 1))
+    left, right = (min(max(math.floor(center[0] + side * reach), 0), size[1]) for side in (-1, 1))
+    dy = np.arange(top, bottom, dtype=np.float32)[:, None] + np.float32(0.5 - center[1])
+    dx = np.arange(left, right, dtype=np.float32)[None] + np.float32(0.5 - center[0])
+    cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    along, across = (cos * dx + sin * dy) / np.float32(radii[0]), (cos * dy - sin * dx) / np.float32(radii[1])
+    inside[top:bottom, left:right] = along * along + across * across <= 1
+    return inside
+
+
+def rectangle(size: Size, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Booleans (H, W), True inside the box (x0, y0, x1, y1); its corners may come in any order."""
+    x0, x1 = sorted((box[0], box[2]))
+    y0, y1 = sorted((box[1], box[3]))
+    y, x = np.ogrid[: size[0], : size[1]]
+    return (x + 0.5 >= x0) & (x + 0.5 <= x1) & (y + 0.5 >= y0) & (y + 0.5 <= y1)
+
+
+def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
+    """Booleans (H, W), True within `radius` pixels of the line through `points` (x, y), to about a pixel."""
+    canvas = np.zeros(size, np.uint8)
+    # cv2 puts pixel centres at integers and takes fixed-point coordinates: 4 bits are a sixteenth of a pixel.
+    fixed = np.round((np.asarray(points, np.float64).reshape(-1, 2) - 0.5) * 16).astype(np.int32)
+    thickness = max(1, round(2 * radius) - 2)  # which OpenCV draws one or two pixels wider
+    if len(fixed) > 1:
+        cv2.polylines(canvas, [fixed.reshape(-1, 1, 2)], False, 1, thickness, cv2.LINE_8, 4)
+    for end in (fixed[0], fixed[-1]):
+        cv2.circle(canvas, (int(end[0]), int(end[1])), round(max(radius - 0.4, 0.1) * 16), 1, -1, cv2.LINE_8, 4)
+    return canvas.astype(bool)
+
+
+def mask_pyramid(mask: Tensor, size: Size, scales: Sequence[int]) -> Tensor:
+    """A mask (N, 2, H, W) at `size`, averaged over cells of each scale: (N, 2 * len(scales), *size)."""
+    mask = resize(mask, size)
+    coarse = [(max(1, size[0] // scale), max(1, size[1] // scale)) for scale in scales]
+    return torch.cat([resize(resize(mask, cells), size) for cells in coarse], dim=1)
+
+
+def smoothstep(ramp: Tensor) -> Tensor:
+    """3 t^2 - 2 t^3 of t in [0, 1]: the same ends as a straight ramp, reached without a corner."""
+    ramp = ramp.clamp(0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _distance(inside: np.ndarray) -> np.ndarray:
+    """Distance in pixels from each False pixel to the nearest True one; infinite where there is none."""
+    if not inside.any():
+        return np.full(inside.shape, np.inf, np.float32)
+    return cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def _way(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
+    """The way out of each pixel, and the mean width of B."""
+    b = a_or_b & ~a
+    to_a, to_c = _distance(a), _distance(~a_or_b)
+    if np.isinf(to_c).all():  # no Area C: nothing to fade towards
+        return np.zeros(a.shape, np.float32), 1.0
+    if np.isinf(to_a).all():  # no Area A: the deepest point of B takes its place
+        to_a = to_c.max() - to_c
+    width = float((to_a + to_c)[b].mean()) if b.any() else 1.0
+    inside_a, outside = _distance(~a), _distance(a_or_b)
+    across = to_a / np.maximum(to_a + to_c, 1e-6)
+    way = np.select([a, a_or_b], [-inside_a / width, across], 1 + outside / width)
+    return way.astype(np.float32), width
+
+
+def _reduction(shape: tuple[int, ...], width: float, max_side: int | None) -> float:
+    """By how much to shrink a core: to `max_side`, but never so far that B gets thinner than 8 pixels."""
+    if max_side is None or max(shape) <= max_side:
+        return 1.0
+    scale = max(max_side / max(shape), 8 / max(width, 1e-6))
+    return scale if scale < 0.75 else 1.0  # a small reduction costs a rim and saves little
+
+
+def _shrink(core: np.ndarray, scale: float, *, cautious: bool) -> np.ndarray:
+    """A smaller core. Cautious: only cells that it covers wholly count; otherwise, by half."""
+    height, width = (max(1, round(side * scale)) for side in core.shape)
+    cover = cv2.resize(core.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA)
+    return cover == 255 if cautious else cover >= 128

@@ -1,0 +1,110 @@
+"""From a photo and a mask to a lit photo: the one inference path of app, command line, notebook and evaluation.
+
+    read  ->  region_mask  ->  predict  ->  render  ->  write
+
+`predict` runs the network, once. What it returns is a value the caller keeps; `render` turns it into pixels at any size
+and degree without running the network again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranlen.enhancer import Enhancer
+from ranlen.fields import LightField, render_pixels
+from ranlen.images import Photo, preview
+from ranlen.regions import Grow, RegionMask
+
+# The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
+# than a 12 MP photo, finer than anything in a light that is meant to be smooth.
+DETAIL = 1024
+DEFAULT_TRANSITION = 0.1
+
+
+class MaskError(ValueError):
+    """A mask that leaves nothing to do; the message says why."""
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """A predicted light and where it may fall; small, and the same for every degree.
+
+    Attributes:
+        field: the light of one photo.
+        window: (1, 1, h, w) in [0, 1], 0 in Area C; none where the method lights the whole frame.
+    """
+
+    field: LightField
+    window: Tensor | None
+
+
+def region_mask(
+    core: np.ndarray,
+    *,
+    transition: float = DEFAULT_TRANSITION,
+    grow: Grow = "out",
+) -> RegionMask:
+    """The areas for a subject marked in a photo.
+
+    Args:
+        core: (H, W) booleans of the photo's size, True on the subject.
+        transition: width of Area B, as a fraction of the short side.
+        grow: where B lies, see `RegionMask.from_core`.
+
+    Raises:
+        MaskError: nothing or everything is marked.
+    """
+    if not core.any():
+        raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
+    if core.all():
+        raise MaskError("the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model")
+    return RegionMask.from_core(core, transition=transition, grow=grow, max_side=DETAIL)
+
+
+def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
+    """Run the network once.
+
+    Args:
+        photo: the dark photo.
+        mask: its areas; any size of the photo's shape.
+        enhancer: from `weights.load`; decides the device.
+    """
+    device = next(enhancer.parameters()).device
+    image = to_tensor(preview(photo, DETAIL)).to(device)
+    mask = mask.to(device)
+    return Lighting(enhancer.predict(image, mask), enhancer.method.window(mask))
+
+
+def render(photo: Photo, lighting: Lighting, degree: float = 1.0) -> Photo:
+    """Light a photo, or any smaller copy of it; Area C keeps every byte.
+
+    Args:
+        photo: what to light.
+        lighting: from `predict`.
+        degree: how much of the light: 0 none, 1 as trained, at most 2.
+    """
+    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.window)
+    if photo.grey:  # the network may tint; the file cannot
+        pixels[:] = pixels.mean(axis=2, keepdims=True).round()
+    return dataclasses.replace(photo, pixels=pixels)
+
+
+def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0) -> Photo:
+    """`predict` and `render` in one call."""
+    return render(photo, predict(photo, mask, enhancer), degree)
+
+
+def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0) -> dict[str, Photo]:
+    """The photo as it is and as each enhancer lights it, by method."""
+    return {"original": photo} | {each.method_name: light(photo, mask, each, degree) for each in enhancers}
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """uint8 pixels (H, W, 3) as an image (1, 3, H, W) in [0, 1]."""
+    return torch.tensor(pixels).permute(2, 0, 1)[None] / 255

@@ -1,0 +1,102 @@
+"""Weights: one safetensors file that says itself what it holds. The only code that opens weight files.
+
+Nothing is ever unpickled. Tensors are stored as float16 and loaded as float32.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from ranlen.backbones import BACKBONES
+from ranlen.enhancer import METHODS, Enhancer
+from ranlen.files import write_atomically
+
+KEY = "ranlen"  # of our entry in the file's metadata
+
+
+class WeightsError(ValueError):
+    """Weights that are missing, damaged or not ours; the message says which and what to do."""
+
+
+def folder() -> Path:
+    """Where published weights lie: the environment's RANLEN_WEIGHTS, or `weights/` beside the package."""
+    return Path(os.environ.get("RANLEN_WEIGHTS") or Path(__file__).resolve().parent.parent / "weights")
+
+
+def published() -> list[str]:
+    """Names that `load` knows: every backbone and method whose weights are there, `blend` on those of `global`."""
+    return [f"{backbone}-{method}" for backbone in BACKBONES for method in METHODS if _file(backbone, method).exists()]
+
+
+def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
+    """Write an enhancer's weights with what they are.
+
+    Args:
+        enhancer: what to save.
+        path: a .safetensors file.
+        card: anything JSON can hold that a reader should know: data, settings, scores.
+    """
+    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(enhancer).items()}
+    about = {"backbone": enhancer.backbone_name, "method": enhancer.method_name, "card": dict(card)}
+    write_atomically(path, to_bytes(state, metadata={KEY: json.dumps(about)}))
+
+
+def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
+    """Load a published model by its name ("deepupe-ranlen") or from a .safetensors file, ready to predict.
+
+    Raises:
+        WeightsError: unknown name, missing or damaged file, or one that does not fit its own description.
+    """
+    backbone, _, method = str(name).partition("-")
+    if backbone in BACKBONES and method in METHODS:
+        path = _file(backbone, method)
+        if not path.exists():
+            raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
+    elif Path(name).suffix == ".safetensors":
+        path, backbone, method = Path(name), "", ""
+    else:
+        raise WeightsError(f"unknown model {str(name)!r}; known are {', '.join(published()) or 'none'}, or a .safetensors file")
+    about, state = _read(path)
+    try:
+        enhancer = Enhancer(backbone or about["backbone"], method or about["method"])
+        enhancer.load_state_dict({key: tensor.float() for key, tensor in state.items()})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"{path.name} does not fit the model it names: {reason}; get the file again") from None
+    return enhancer.to(device).eval()
+
+
+def card(name: str) -> dict[str, Any]:
+    """What is written in a published model's file about itself, and its size in bytes."""
+    backbone, _, method = name.partition("-")
+    path = _file(backbone, method)
+    return {**_read(path)[0], "bytes": path.stat().st_size}
+
+
+def _file(backbone: str, method: str) -> Path:
+    return folder() / f"{backbone}-{METHODS[method].weights or method}.safetensors"
+
+
+def _state(enhancer: Enhancer) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in enhancer.state_dict().items()}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                raise WeightsError(f"{path.name} holds no RANLEN model; use a file that this project wrote")
+            return json.loads(metadata[KEY]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise WeightsError(f"no such weights file: {path}") from None
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise WeightsError(f"{path.name} is damaged or not a safetensors file ({error}); get it again") from None

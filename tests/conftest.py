@@ -1,0 +1,75 @@
+"""Small seeded things to test with. No network, no GPU, no files from outside the repo."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import pytest
+import torch
+
+from ranlen.backbones import BACKBONES
+from ranlen.enhancer import METHODS, Enhancer
+from ranlen.images import Photo
+from ranlen.regions import RegionMask
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    """A dark image (2, 3, 60, 80): smooth, with some texture."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(2, 3, 6, 8, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(60, 80), mode="bilinear")
+    return (0.35 * smooth + 0.05 * torch.rand(2, 3, 60, 80, generator=generator)).clamp(0, 1)
+
+
+@pytest.fixture
+def mask() -> RegionMask:
+    """Two different masks of 60 x 80."""
+    discs = [RegionMask.circle((60, 80), center, 14, 24).tensor for center in ((30, 30), (55, 25))]
+    return RegionMask(torch.cat(discs))
+
+
+@pytest.fixture
+def photo(rng: np.random.Generator) -> Photo:
+    """A dark photo of 90 x 120."""
+    return Photo(rng.integers(0, 90, (90, 120, 3), dtype=np.uint8))
+
+
+def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
+    """An enhancer as if trained, in evaluation mode: nothing is at its neutral start, statistics fit its features."""
+    torch.manual_seed(seed)
+    enhancer = Enhancer(backbone, method)
+    generator = torch.Generator().manual_seed(seed)
+    norms = [layer for layer in enhancer.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for parameter in enhancer.parameters():
+            if (parameter == parameter.flatten()[0]).all():  # constant at the start
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+        for norm in norms:
+            norm.momentum = 1.0
+        enhancer.train()(torch.rand(4, 3, 64, 64, generator=generator) * 0.5, RegionMask.paper_circle((64, 64)).tensor.expand(4, -1, -1, -1))
+        for norm in norms:
+            norm.momentum = 0.1
+    return enhancer.eval()
+
+
+@pytest.fixture(scope="session")
+def enhancers() -> dict[str, Enhancer]:
+    """Every backbone under every method."""
+    return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS}
+
+
+@pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS])
+def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
+    return enhancers[request.param]

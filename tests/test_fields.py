@@ -1,0 +1,197 @@
+"""The three laws of every light field, and that strips equal the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ranlen import fields
+from ranlen.fields import BilateralGrid, Curves, Illumination, LightField, render, render_pixels
+from ranlen.regions import RegionMask, smoothstep
+
+GENERATOR = torch.Generator().manual_seed(5)
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=GENERATOR)
+
+
+def make(kind: type, strength: float = 1.0) -> LightField:
+    """A brightening field of one photo, 12 x 16."""
+    if kind is Illumination:
+        return Illumination(strength * 2 * random(1, 3, 12, 16))
+    if kind is Curves:
+        return Curves(-strength * random(1, 24, 12, 16))
+    return BilateralGrid(strength * random(1, 12, 8, 4, 4), random(1, 1, 12, 16), random(1, 3, 12, 16))
+
+
+KINDS = [Illumination, Curves, BilateralGrid]
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+@every_kind
+def test_degree_0_returns_the_image_exactly(kind):
+    image = random(1, 3, 30, 41)
+    assert torch.equal(render(make(kind), image, 0), image)
+
+
+@every_kind
+def test_degree_1_is_the_field_as_trained(kind):
+    field, image = make(kind), random(1, 3, 12, 16)
+    torch.testing.assert_close(render(field, image, 1), field.apply(image, 1))
+    assert (render(field, image, 1) - image).abs().max() > 0.05
+
+
+@every_kind
+@pytest.mark.parametrize("degree", [0, 0.3, 1, 1.7, 2])
+def test_where_the_field_is_neutral_no_degree_changes_anything(kind, degree):
+    image = random(1, 3, 30, 41)
+    assert torch.equal(render(make(kind, strength=0), image, degree), image)
+
+
+@every_kind
+def test_brightness_grows_with_the_degree(kind):
+    field, image = make(kind), random(1, 3, 12, 16) * 0.9 + 0.05
+    means = [render(field, image, degree).mean().item() for degree in (0, 0.25, 0.5, 1, 1.5, 2)]
+    assert means == sorted(means)
+    assert means[-1] > means[0] + 0.1
+
+
+@every_kind
+@pytest.mark.parametrize("degree", [0.5, 1, 2])
+def test_nothing_clips_that_was_not_clipped_and_tones_keep_their_order(kind, degree):
+    field = make(kind, strength=0.4 if kind is Curves else 3)  # eight full curves are 1 - (1 - x)^256
+    tones = torch.linspace(0, 1, 256)
+    image = tones.view(256, 1, 1, 1).expand(256, 3, 12, 16)
+    maps = field.maps().expand(256, -1, -1, -1)
+    lit = field.with_maps(maps).apply(image, degree)
+    torch.testing.assert_close(lit[0], image[0])
+    torch.testing.assert_close(lit[-1], image[-1])
+    assert (lit.diff(dim=0) >= -1e-6).all()
+    assert (lit[:-1] < 1).all()
+
+
+def test_illumination_is_the_smooth_form_of_deepupes_clipped_retinex():
+    s = random(1, 3, 6, 6) * 0.8 + 0.1
+    image = random(1, 3, 6, 6)
+    lit = Illumination(-torch.log(s)).apply(image, 1)
+    torch.testing.assert_close(lit, image / (s + (1 - s) * image))
+    torch.testing.assert_close(torch.logit(lit), torch.logit(image) - torch.log(s), rtol=1e-3, atol=1e-4)
+    # For deep shadows it is plain Retinex, I / S.
+    shadow = image / 1000
+    torch.testing.assert_close(Illumination(-torch.log(s)).apply(shadow, 1), shadow / s, rtol=0.02, atol=0)
+
+
+def test_a_grey_light_leaves_grey_grey():
+    image = random(1, 1, 12, 16).expand(1, 3, 12, 16)
+    for field in (Illumination(random(1, 1, 12, 16).expand(1, 3, 12, 16)), Curves(-random(1, 1, 12, 16).expand(1, 24, 12, 16))):
+        lit = field.apply(image, 1)
+        torch.testing.assert_close(lit, lit[:, :1].expand_as(lit))
+
+
+def test_curves_are_those_of_zero_dce():
+    image, curves = random(1, 3, 1, 1), random(1, 24, 1, 1) * 2 - 1
+    x = image.flatten().tolist()
+    for step in range(8):
+        for channel in range(3):
+            r = curves[0, 3 * step + channel, 0, 0].item()
+            x[channel] = x[channel] + r * (x[channel] ** 2 - x[channel])
+    torch.testing.assert_close(Curves(curves).apply(image, 1).flatten(), torch.tensor(x))
+
+
+def test_slicing_is_trilinear_as_in_hdrnet():
+    """Against the definition: tent weights at half-integer cell centres, indices clamped to the border."""
+    grid, guide, image = random(1, 12, 4, 3, 5), random(1, 1, 7, 9), random(1, 3, 7, 9)
+    sliced = BilateralGrid(grid, guide, image).slice().log_gain
+    for y, x in [(0, 0), (3, 4), (6, 8), (2, 7)]:
+        at = ((guide[0, 0, y, x].item()) * 4, (y + 0.5) * 3 / 7, (x + 0.5) * 5 / 9)
+        model = torch.zeros(12)
+        for offsets in np.ndindex(2, 2, 2):
+            cells = [int(np.floor(p - 0.5)) + o for p, o in zip(at, offsets, strict=True)]
+            weight = np.prod([max(1 - abs(c + 0.5 - p), 0) for c, p in zip(cells, at, strict=True)])
+            z, i, j = (min(max(c, 0), n - 1) for c, n in zip(cells, (4, 3, 5), strict=True))
+            model += float(weight) * grid[0, :, z, i, j]
+        expected = model.view(3, 4) @ torch.cat([image[0, :, y, x], torch.ones(1)])
+        torch.testing.assert_close(sliced[0, :, y, x], expected)
+
+
+def test_the_papers_alpha_brightens_area_c_too_and_degree_does_not():
+    image, neutral = random(1, 3, 12, 16) * 0.5 + 0.1, Illumination(torch.zeros(1, 3, 12, 16))
+    assert (neutral.scaled(0.8).apply(image, 1) > image).all()
+    assert (neutral.scaled(1.3).apply(image, 1) < image).all()
+    assert torch.equal(neutral.apply(image, 1.5), image)
+    curves = make(Curves)
+    assert curves.scaled(1.2).apply(image, 1).mean() > curves.apply(image, 1).mean()
+    for field in (neutral, curves):
+        with pytest.raises(ValueError, match="alpha"):
+            field.scaled(-1)
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(1, 1), (37, 53), (200, 11), (300, 400)])
+def test_strips_equal_the_whole(kind, dtype, size, rng, monkeypatch):
+    monkeypatch.setattr(fields, "STRIP_PIXELS", 1500)
+    peak = np.iinfo(dtype).max
+    pixels = rng.integers(0, peak, (*size, 3), dtype=dtype)
+    field, window = make(kind), smoothstep(RegionMask.paper_circle((24, 32)).ramp())
+    image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / peak
+    for degree in (0.4, 1.0):
+        whole = (render_whole(field, image, degree, window)[0].permute(1, 2, 0).numpy() * peak).round()
+        strips = render_pixels(field, pixels, degree, window)
+        assert strips.dtype == dtype
+        # One level where a value falls on a rounding edge; 16 bits have 256 times finer levels for the same float error.
+        assert np.abs(strips.astype(np.float64) - whole).max() <= (1 if dtype == np.uint8 else 8)
+
+
+def render_whole(field: LightField, image: torch.Tensor, degree: float, window: torch.Tensor) -> torch.Tensor:
+    """`render` with plain interpolation: `resize` would average where a tiny photo is smaller than its field."""
+    size = image.shape[-2:]
+    grow = {"size": size, "mode": "bilinear", "align_corners": False}
+    maps = torch.nn.functional.interpolate(field.maps(), **grow) * torch.nn.functional.interpolate(window, **grow)
+    return field.with_maps(maps).apply(image, degree)
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_outside_the_window_every_byte_stays(kind, dtype, rng):
+    pixels = rng.integers(0, np.iinfo(dtype).max, (240, 320, 3), dtype=dtype)
+    original = pixels.copy()
+    mask = RegionMask.circle((60, 80), (40, 30), 12, 20)
+    window = smoothstep(2 * mask.ramp())
+    lit = render_pixels(make(kind), pixels, 1.5, window)
+    reached = torch.nn.functional.interpolate(window, size=(240, 320), mode="bilinear")[0, 0].numpy() > 0
+    assert np.array_equal(lit[~reached], original[~reached])
+    assert (lit[120, 160] != original[120, 160]).any()
+    assert np.array_equal(pixels, original)
+
+
+def test_a_shut_window_changes_nothing(rng):
+    pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(render_pixels(make(Illumination), pixels, 1, torch.zeros(1, 1, 5, 5)), pixels)
+
+
+def test_a_sample_equals_the_part_of_the_enlarged_whole():
+    maps = random(1, 4, 9, 7)
+    whole = torch.nn.functional.interpolate(maps, size=(50, 61), mode="bilinear", align_corners=False)
+    part = fields.sample(maps, (50, 61), slice(13, 29), slice(2, 61))
+    torch.testing.assert_close(part, whole[..., 13:29, 2:61])
+
+
+@pytest.mark.parametrize("degree", [-0.1, 2.1, float("nan"), float("inf")])
+def test_degrees_that_make_no_sense_are_refused(degree, rng):
+    with pytest.raises(ValueError, match="degree is a number from 0"):
+        render(make(Illumination), random(1, 3, 4, 4), degree)
+    with pytest.raises(ValueError, match="degree is a number from 0"):
+        render_pixels(make(Illumination), rng.integers(0, 255, (4, 4, 3), dtype=np.uint8), degree)
+
+
+@pytest.mark.parametrize("value", [-1e9, -50.0, 50.0, 1e9])
+def test_absurd_lights_stay_finite(value):
+    image = torch.tensor([0.0, 1e-6, 0.5, 1.0]).view(1, 1, 1, 4).expand(1, 3, 1, 4)
+    for field in (Illumination(torch.full((1, 3, 1, 4), value)), Curves(torch.full((1, 24, 1, 4), value))):
+        lit = field.apply(image, 2.0)
+        assert torch.isfinite(lit).all()
+        assert lit.min() >= 0
+        assert lit.max() <= 1

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ranlen import metrics
+from ranlen.regions import RegionMask, smoothstep
+
+
+def texture(seed: int, size: tuple[int, int] = (96, 96)) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 12, 12, generator=generator)
+    return torch.nn.functional.interpolate(coarse, size=size, mode="bilinear") * 0.6 + 0.1
+
+
+def pair() -> tuple[torch.Tensor, torch.Tensor]:
+    """The two pictures of the scikit-image literals below."""
+    y, x = torch.meshgrid(torch.arange(40.0), torch.arange(50.0), indexing="ij")
+    planes = [torch.sin(x / 5) * torch.cos(y / 7), torch.cos(x / 3), torch.sin((x + y) / 6)]
+    first = torch.stack(planes)[None] * 0.4 + 0.5
+    return first, (first * 0.8 + 0.05 * torch.sin(x * y / 11)).clamp(0, 1)
+
+
+def test_psnr_and_ssim_agree_with_scikit_image():
+    """Made with scikit-image 0.26:
+
+    skimage.metrics.peak_signal_noise_ratio(a, b, data_range=1)
+    skimage.metrics.structural_similarity(a, b, channel_axis=2, data_range=1, gaussian_weights=True, sigma=1.5,
+        use_sample_covariance=False, full=True)[1][5:-5, 5:-5].mean()
+    """
+    first, second = pair()
+    full = torch.ones(1, 1, 40, 50)
+    assert metrics.psnr(first, second, full).item() == pytest.approx(18.7491, abs=1e-3)
+    inner = torch.zeros_like(full)
+    inner[..., 5:-5, 5:-5] = 1  # borders are padded differently
+    assert metrics.ssim(first, second, inner).item() == pytest.approx(0.85187, abs=1e-4)
+
+
+def test_psnr_over_a_rectangle_equals_that_of_the_crop():
+    first, second = pair()
+    area = torch.zeros(1, 1, 40, 50)
+    area[..., 10:30, 5:25] = 1
+    crop = (slice(None), slice(None), slice(10, 30), slice(5, 25))
+    expected = metrics.psnr(first[crop], second[crop], torch.ones(1, 1, 20, 20))
+    torch.testing.assert_close(metrics.psnr(first, second, area), expected)
+
+
+def test_the_papers_psnr_divides_the_squared_error_by_the_coverage():
+    first, second = pair()
+    mask = RegionMask.paper_circle((40, 50))
+    masked = ((first * mask.a - second * mask.a) ** 2).mean()
+    expected = -10 * torch.log10(masked / mask.coverage()[0])
+    torch.testing.assert_close(metrics.psnr(first, second, mask.a), expected)
+
+
+def test_equal_pictures_score_100_db_and_an_empty_area_has_no_score():
+    first, _ = pair()
+    assert metrics.psnr(first, first, torch.ones(1, 1, 40, 50)).item() == pytest.approx(100)
+    assert metrics.psnr(first, first, torch.zeros(1, 1, 40, 50)).isnan().all()
+
+
+def test_the_papers_ssim_flatters():
+    first, second = pair()
+    area = RegionMask.paper_circle((40, 50)).a
+    assert metrics.ssim_paper(first, second, area) > metrics.ssim(first, second, area) + 0.05
+
+
+class TestTransition:
+    """The figures of Area B tell faults apart, as in the design's toy table."""
+
+    mask = RegionMask.circle((192, 192), (96, 96), 40, 70)
+    dark = texture(1, (192, 192)) * 0.25
+    bright = texture(1, (192, 192))
+
+    def lit(self, weight: torch.Tensor) -> torch.Tensor:
+        low, high = torch.log(self.dark + 1 / 255), torch.log(self.bright + 1 / 255)
+        return (torch.lerp(low, high, weight).exp() - 1 / 255).clamp(0, 1)
+
+    def figures(self, weight: torch.Tensor) -> dict[str, float]:
+        out = self.lit(weight)
+        return {name: v.item() for name, v in metrics.score(out, out, self.dark, self.bright, self.mask).items()}
+
+    def test_a_smooth_fade_scores_well(self):
+        figures = self.figures(smoothstep(self.mask.ramp()))
+        assert 1.3 < figures["peak_slope"] < 1.8
+        assert figures["non_monotonicity"] < 0.01
+        assert figures["psnr_b"] > 50
+        assert figures["psnr_c_raw"] > 90
+        assert figures["changed_c"] == 0
+
+    def test_a_straight_fade_has_slope_one(self):
+        assert self.figures(self.mask.ramp())["peak_slope"] == pytest.approx(1, abs=0.25)
+
+    def test_a_hard_edge_is_seen(self):
+        figures = self.figures(self.mask.a)
+        assert figures["peak_slope"] > 5
+        assert figures["roughness"] > 2 * self.figures(smoothstep(self.mask.ramp()))["roughness"]
+
+    def test_a_halo_is_seen(self):
+        ramp = self.mask.ramp()
+        halo = smoothstep(ramp) + 0.5 * torch.exp(-(((ramp - 0.5) / 0.12) ** 2))
+        assert self.figures(halo)["non_monotonicity"] > 0.03
+
+    def test_a_leak_into_c_is_seen(self):
+        figures = self.figures(smoothstep(self.mask.ramp()).clamp(min=0.1))
+        assert figures["psnr_c_raw"] < 50
+        assert figures["changed_c"] > 0.5
+        assert figures["worst_c"] > 0.02
+
+    def test_clipping_counts_only_what_was_not_clipped_before(self):
+        dark = self.dark.clone()
+        dark[..., 90:100, 90:100] = 1
+        lit = torch.where(self.mask.a == 1, 1.0, dark)
+        figures = metrics.score(lit, lit, dark, self.bright, self.mask)
+        share = 1 - 100 / self.mask.a.sum()
+        assert figures["clipped_a"].item() == pytest.approx(share.item(), abs=1e-4)
+
+
+def test_figures_of_degenerate_masks_are_defined_or_nan():
+    dark, bright = texture(2) * 0.2, texture(2)
+    for areas in ((0, 0), (0, 1), (1, 1)):
+        mask = RegionMask(torch.tensor(areas, dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, 96, 96))
+        for name, value in metrics.score(bright, bright, dark, bright, mask).items():
+            assert not np.isinf(value.item()), name

@@ -1,0 +1,1 @@
+"""Training: from folders of pairs to published weights."""

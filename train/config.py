@@ -1,0 +1,107 @@
+"""What a training run is made of: one dataclass, overridden by a TOML file, then by flags."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from ranlen.backbones import BACKBONES
+from ranlen.enhancer import METHODS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message says which, what was received and what is allowed."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of a run. The defaults are ours; `configs/` holds what differs from them."""
+
+    backbone: str = "deepupe"
+    method: str = "ranlen"
+    data: str = ""  # folder with low/, high/ and split.json
+    photos: str = ""  # folder of well exposed photos, searched deeply; darkened on the fly into more pairs
+    photos_per_pair: float = 0.5  # how many darkened photos go into an epoch for each pair
+    silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
+    out: str = ""  # folder of the run: log, checkpoints, weights
+    epochs: int = 60
+    batch: int = 8
+    lr: float = 1e-3
+    schedule: str = "cosine"  # or "constant"
+    weight_decay: float = 1e-5
+    clip: float = 1.0  # gradient norm
+    ema: float = 0.998  # decay of the averaged weights that are validated and published; 0 for none
+    alpha: float = 1.0  # weights of Eq. 5
+    beta: float = 1e-4
+    gamma: float = 1.0
+    paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
+    loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
+    exposure_jitter: float = 0.5  # stops, in linear light, up or down
+    validation: float = 0.1  # share of the training scenes kept for choosing the checkpoint
+    seed: int = 0
+    threads: int = 0  # CPU threads; 0 leaves the choice to torch
+    device: str = "auto"  # or "cpu", "cuda"
+
+    def __post_init__(self) -> None:
+        checks = {
+            "backbone": (self.backbone in BACKBONES, f"one of {', '.join(BACKBONES)}"),
+            "method": (
+                self.method in METHODS and METHODS[self.method].weights is None,
+                f"one of {', '.join(name for name, method in METHODS.items() if method.weights is None)}",
+            ),
+            "schedule": (self.schedule in ("cosine", "constant"), "cosine or constant"),
+            "device": (self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+            "loss_size": (32 <= self.loss_size <= 256, "from 32 to 256"),
+            "ema": (0 <= self.ema < 1, "at least 0 and below 1"),
+            "validation": (0 < self.validation < 1, "between 0 and 1"),
+            "paper_masks": (0 <= self.paper_masks <= 1, "from 0 to 1"),
+        }
+        positive = ("epochs", "batch", "lr", "clip")
+        checks |= {name: (getattr(self, name) > 0, "above 0") for name in positive}
+        not_negative = ("photos_per_pair", "weight_decay", "alpha", "beta", "gamma", "exposure_jitter", "threads")
+        checks |= {name: (getattr(self, name) >= 0, "at least 0") for name in not_negative}
+        for name, (right, rule) in checks.items():
+            if not right:
+                raise ConfigError(f"{name} must be {rule}; got {getattr(self, name)!r}")
+
+
+def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
+    """Defaults, then a TOML file, then overrides; unknown names and wrong types are refused."""
+    settings: dict[str, Any] = {}
+    if path is not None:
+        try:
+            settings = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise ConfigError(f"no such config: {path}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    types = get_type_hints(TrainConfig)
+    for name, value in settings.items():
+        if name not in types:
+            raise ConfigError(f"{path}: unknown setting {name!r}; known are {', '.join(types)}")
+        if type(value) is not types[name] and not (types[name] is float and type(value) is int):
+            raise ConfigError(f"{path}: {name} must be of type {types[name].__name__}; got {value!r}")
+    return TrainConfig(**{**settings, **overrides})
+
+
+def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespace]:
+    """Read a command line: --config FILE, --resume, and one --name value for each setting."""
+    parser = argparse.ArgumentParser(prog="python -m train", description="Train one network; see train/README.md.")
+    parser.add_argument("--config", type=Path, help="TOML file of settings")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    for name, kind in get_type_hints(TrainConfig).items():
+        assert not get_args(kind)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
+    options = parser.parse_args(arguments)
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    config = load_config(options.config, {name: value for name, value in vars(options).items() if name in names})
+    return config, options

@@ -1,0 +1,248 @@
+"""Training examples: pairs from folders, photos darkened on the fly, and masks of every shape.
+
+A batch is a pure function of (seed, step). There is no random state to save, and a resumed run sees what the
+uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ranlen import images
+from ranlen.enhancer import WORKING_SIZE
+from ranlen.regions import GROW, RegionMask, ellipse, rectangle, resize, stroke
+
+SIZE = (WORKING_SIZE, WORKING_SIZE)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+
+
+class DataError(ValueError):
+    """A data set that is not as it should be; the message names the file or folder and the remedy."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Dark images and their references in memory, each a uint8 tensor (N, 3, 256, 256)."""
+
+    names: list[str]
+    low: Tensor
+    high: Tensor
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def scene(name: str) -> str:
+    """What two frames of one scene share: the name up to the last underscore."""
+    return name.rsplit("_", 1)[0]
+
+
+def read_split(folder: Path, split: str) -> list[str]:
+    """The names of one split of a folder with low/, high/ and split.json."""
+    path = folder / "split.json"
+    try:
+        splits = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"no {path}: a data folder holds low/, high/ and split.json (train/README.md)") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path} is not valid JSON: {error}") from None
+    names = splits.get(split) if isinstance(splits, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise DataError(f'{path} has no list of names under "{split}"')
+    return names
+
+
+def hold_out(names: Iterable[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Divide names into training and validation, whole scenes at a time."""
+    names = list(names)
+    scenes = sorted({scene(name) for name in names})
+    order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(seed)).tolist()
+    held = {scenes[i] for i in order[: max(1, round(share * len(scenes)))]}
+    return [name for name in names if scene(name) not in held], [name for name in names if scene(name) in held]
+
+
+def find_image(folder: Path, name: str) -> Path:
+    """The image `name` in a folder, whatever its suffix."""
+    for suffix in SUFFIXES:
+        if (path := folder / f"{name}{suffix}").exists():
+            return path
+    raise DataError(f"{folder} has no image {name!r} (looked for {', '.join(SUFFIXES)})")
+
+
+def read_small(path: Path) -> Tensor:
+    """An image as the network sees it: uint8 (3, 256, 256), in sRGB, whatever its shape was."""
+    pixels = images.preview(images.read(path), WORKING_SIZE * 2).copy()
+    small = resize(torch.from_numpy(pixels).permute(2, 0, 1)[None].float(), SIZE)
+    return small[0].round().byte()
+
+
+def load_pairs(folder: Path, names: list[str]) -> Pairs:
+    """Read pairs into memory."""
+    low, high = (
+        torch.stack([read_small(find_image(folder / side, name)) for name in tqdm(names, f"reading {side}", leave=False)])
+        for side in ("low", "high")
+    )
+    return Pairs(names, low, high)
+
+
+def load_photos(folder: Path) -> Tensor:
+    """All photos below a folder, uint8 (N, 3, 256, 256)."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise DataError(f"no photos in {folder}")
+    return torch.stack([read_small(path) for path in tqdm(paths, "reading photos", leave=False)])
+
+
+def load_silhouettes(folder: Path) -> list[np.ndarray]:
+    """Subject masks below a folder as booleans (256, 256)."""
+    paths = sorted(path for path in folder.rglob("*.png"))
+    if not paths:
+        raise DataError(f"no PNG masks in {folder}")
+    cores = [(read_small(path)[0] >= 128).numpy() for path in paths]
+    return [core for core in cores if 0.01 < core.mean() < 0.7]
+
+
+def uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """A number between low and high."""
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def darken(photos: Tensor, generator: torch.Generator) -> Tensor:
+    """Dark versions of well exposed images (N, 3, H, W) in [0, 1], as a camera would have taken them.
+
+    In linear light: 1 to 4.5 stops less, a slight cast, shot and read noise; then back through a tone curve that a
+    camera might apply, and rounded to 8 bits, which is where deep shadows lose most.
+    """
+    def draw(low: float, high: float, channels: int = 1) -> Tensor:
+        return low + (high - low) * torch.rand((len(photos), channels, 1, 1), generator=generator)
+
+    light = photos**2.2 * 2 ** -draw(1, 4.5) * draw(0.93, 1.07, 3)
+    noise = draw(0, 1) ** 2 * torch.sqrt(4e-6 + 4e-4 * light) * torch.randn(photos.shape, generator=generator)
+    dark = (light + noise).clamp(0, 1) ** (1 / 2.2)
+    dark = torch.lerp(dark, dark * dark * (3 - 2 * dark), draw(0, 0.4))
+    return (dark * 255).round() / 255
+
+
+def blob(generator: torch.Generator) -> np.ndarray:
+    """A random smooth shape (256, 256): blurred noise above the quantile that leaves 4 to 40 % of the frame."""
+    coarse = torch.randn((1, 1, 6, 6), generator=generator)
+    field = cv2.resize(coarse[0, 0].numpy(), SIZE, interpolation=cv2.INTER_CUBIC)
+    y, x = np.mgrid[-1 : 1 : SIZE[0] * 1j, -1 : 1 : SIZE[1] * 1j]
+    field = field - 1.5 * ((x - uniform(-0.5, 0.5, generator)) ** 2 + (y - uniform(-0.5, 0.5, generator)) ** 2)
+    return field >= np.quantile(field, 1 - uniform(0.04, 0.4, generator))
+
+
+def random_core(silhouettes: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
+    """A subject of random shape, place and size, (256, 256) booleans; may be cut by the frame."""
+    side = WORKING_SIZE
+    center = (uniform(0.15, 0.85, generator) * side, uniform(0.15, 0.85, generator) * side)
+    kind = int(torch.randint(5 if silhouettes else 4, (), generator=generator))
+    if kind == 0:
+        radii = (uniform(0.08, 0.4, generator) * side, uniform(0.08, 0.4, generator) * side)
+        return ellipse(SIZE, center, radii, uniform(0, math.pi, generator))
+    if kind == 1:
+        w, h = (uniform(0.08, 0.4, generator) * side for _ in range(2))
+        return rectangle(SIZE, (center[0] - w, center[1] - h, center[0] + w, center[1] + h))
+    if kind == 2:
+        steps = torch.randn((5, 2), generator=generator).numpy() * side * uniform(0.08, 0.25, generator)
+        return stroke(SIZE, (np.cumsum(steps, 0) + center).tolist(), uniform(0.03, 0.12, generator) * side)
+    if kind == 3:
+        return blob(generator)
+    core = silhouettes[int(torch.randint(len(silhouettes), (), generator=generator))]
+    core = core[:, ::-1] if uniform(0, 1, generator) < 0.5 else core
+    zoom = uniform(0.8, 1.6, generator)
+    shift = [uniform(-0.2, 0.2, generator) * side + (1 - zoom) * side / 2 for _ in range(2)]
+    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+    return cv2.warpAffine(core.astype(np.uint8), matrix, SIZE, flags=cv2.INTER_NEAREST).astype(bool)
+
+
+def random_mask(paper: float, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
+    """A paper circle anywhere in the frame (with probability `paper`), or another shape with any kind of Area B."""
+    if uniform(0, 1, generator) < paper:
+        center = (uniform(0.2, 0.8, generator) * WORKING_SIZE, uniform(0.2, 0.8, generator) * WORKING_SIZE)
+        return RegionMask.paper_circle(SIZE, generator=generator, center=center)
+    while True:
+        core = random_core(silhouettes, generator)
+        if 0.005 < core.mean() < 0.8:
+            break
+    grow = GROW[int(torch.randint(len(GROW), (), generator=generator))]
+    return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
+
+
+def full_mask(count: int) -> RegionMask:
+    """Area A everywhere: what a global network is trained and judged with."""
+    return RegionMask(torch.ones(count, 2, *SIZE))
+
+
+def augment(low: Tensor, high: Tensor, jitter: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mirror, crop and re-expose one pair (3, 256, 256) in [0, 1]; the reference keeps its exposure."""
+    if uniform(0, 1, generator) < 0.5:
+        low, high = low.flip(-1), high.flip(-1)
+    side = round(uniform(0.6, 1.0, generator) * WORKING_SIZE)
+    top, left = (int(torch.randint(WORKING_SIZE - side + 1, (), generator=generator)) for _ in range(2))
+    pair = resize(torch.stack([low, high])[..., top : top + side, left : left + side], SIZE)
+    exposure = 2 ** uniform(-jitter, jitter, generator)
+    return (pair[0] ** 2.2 * exposure).clamp(0, 1) ** (1 / 2.2), pair[1]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Everything batches are drawn from.
+
+    Attributes:
+        pairs: real pairs.
+        photos: well exposed photos to darken, uint8 (N, 3, 256, 256); may be empty.
+        silhouettes: subject shapes for masks.
+        photos_per_pair: darkened photos in an epoch for each pair.
+        paper_masks: share of paper circles among the masks; None for full masks (global).
+        jitter: exposure jitter in stops.
+        seed: of everything random.
+    """
+
+    pairs: Pairs
+    photos: Tensor
+    silhouettes: list[np.ndarray]
+    photos_per_pair: float
+    paper_masks: float | None
+    jitter: float
+    seed: int
+
+    def __len__(self) -> int:
+        """Examples in an epoch."""
+        return len(self.pairs) + (round(self.photos_per_pair * len(self.pairs)) if len(self.photos) else 0)
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, RegionMask]:
+        """Dark images, references (size, 3, 256, 256) in [0, 1] and masks of one training step."""
+        per_epoch = len(self) // size
+        epoch, position = divmod(step, per_epoch)
+        order = torch.randperm(len(self), generator=_generator(self.seed, 0, epoch))
+        generator = _generator(self.seed, 1, step)
+        lows, highs, masks = [], [], []
+        for index in order[position * size : (position + 1) * size].tolist():
+            if index < len(self.pairs):
+                low, high = self.pairs.low[index] / 255, self.pairs.high[index] / 255
+            else:
+                high = self.photos[int(torch.randint(len(self.photos), (), generator=generator))] / 255
+                low = darken(high[None], generator)[0]
+            low, high = augment(low, high, self.jitter, generator)
+            lows.append(low)
+            highs.append(high)
+            if self.paper_masks is not None:
+                masks.append(random_mask(self.paper_masks, self.silhouettes, generator).tensor)
+        mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
+        return torch.stack(lows), torch.stack(highs), mask
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    """A generator seeded by several numbers, unrelated to those of their neighbours."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))
