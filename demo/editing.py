@@ -97,16 +97,15 @@ def strip(session: Session, backbone: str, degree: float) -> dict[str, str]:
 
 
 def areas(mask: RegionMask, longest: int = STRIP) -> str:
-    """Areas A and B as a transparent picture: colours, hatched in B, with an outline; a data URI."""
+    """Areas A and B as a transparent picture, a data URI: outlined, A tinted, B hatched."""
     scale = min(1.0, longest / max(mask.size))
     size = (round(mask.size[0] * scale), round(mask.size[1] * scale))
     a, a_or_b = resize(mask.tensor, size)[0].numpy() >= 0.5
     b = a_or_b & ~a
     y, x = np.mgrid[: size[0], : size[1]]
     picture = np.zeros((*size, 4), np.uint8)
-    picture[a] = (*AREA_A, 28)
-    picture[b] = (*AREA_B, 20)
-    picture[b & ((x + y) % 12 < 2)] = (*AREA_B, 110)
+    picture[a] = (*AREA_A, 20)
+    picture[b & ((x + y) % 12 < 1.5)] = (*AREA_B, 120)
     picture[_rim(a_or_b)] = (*AREA_B, 190)
     picture[_rim(a)] = (*AREA_A, 240)
     return _uri(images.encode(Photo(picture[..., :3], picture[..., 3]), "PNG"), "png")

@@ -1,4 +1,4 @@
-"""Make the example photos from scikit-image's free ones: `python -m demo.make_examples` (needs `pip install -e .[dev]`).
+"""Make the example photos from scikit-image's free ones: `python -m demo.make_examples`.
 
 The astronaut, the cat and the coffee were taken in good light and are darkened here; the rocket's night is real.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ from demo import editing
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
 from ranlen.cli import DEFAULT_MODEL
-from ranlen.enhancer import Enhancer
+from ranlen.regions import Grow
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
 LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
-GROW = {"Outwards": "out", "Inwards": "in", "Both ways": "both"}
-LIVE = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
-NETWORKS = {"concurrency_id": "networks", "concurrency_limit": 1}
+GROW: dict[str, Grow] = {"Outwards": "out", "Inwards": "in", "Both ways": "both"}
+LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1}
 
 load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
 
@@ -44,15 +45,21 @@ def build() -> gr.Blocks:
                     css_template=static("canvas.css"),
                     js_on_load=static("canvas.js"),
                     elem_id="canvas",
-                    **{"photo": "", "lit": "", "areas": "", "edits": "[]", "answer": 0},
+                    photo="",
+                    lit="",
+                    areas="",
+                    edits="[]",
+                    answer="",
                 )
-                degree = gr.Slider(0, 2, 1, step=0.01, label="Degree", elem_id="degree", info="0 as it was · 1 as trained")
+                degree = gr.Slider(
+                    0, 2, 1, step=0.01, label="Degree", elem_id="degree", info="0 as it was · 1 as trained"
+                )
                 strip = gr.HTML(
                     html_template=static("strip.html"),
                     css_template=static("strip.css"),
                     js_on_load=static("strip.js"),
                     elem_id="strip",
-                    **{"pictures": "{}"},
+                    pictures="{}",
                 )
             with gr.Column(scale=1, min_width=280):
                 photo = gr.File(
@@ -60,7 +67,7 @@ def build() -> gr.Blocks:
                 )
                 samples = gr.Gallery(
                     value=[(str(path), path.stem) for path in example_files()],
-                    label="Examples", columns=4, height=110, object_fit="cover", allow_preview=False,
+                    label="Examples", show_label=False, columns=4, height=96, object_fit="cover", allow_preview=False,
                     interactive=False, buttons=[], elem_id="examples",
                 )  # fmt: skip
                 transition = gr.Slider(
@@ -135,10 +142,17 @@ def open_photo(path: str | Path) -> tuple[Any, ...]:
     return session, [], canvas, gr.HTML(pictures="{}"), f"{session.path.name} · {width} × {height}"
 
 
-def on_edit(session: editing.Session | None, *settings: Any, event: gr.EventData) -> tuple[Any, ...]:
+def on_edit(
+    session: editing.Session | None,
+    transition: float,
+    grow: str,
+    backbone: str,
+    degree: float,
+    event: gr.EventData,
+) -> tuple[Any, ...]:
     """The hand on the canvas moved: session, canvas, strip, status, edits."""
     done = event._data.get("edits", [])
-    return *apply(session, done, *settings), done
+    return *apply(session, done, transition, grow, backbone, degree), done
 
 
 def apply(
@@ -149,16 +163,28 @@ def apply(
         return (gr.skip(),) * 4
     try:
         session = editing.mark(session, done, transition / 100, GROW[grow])
-    except retouch.MaskError as error:
-        message = f"{error.args[0][0].upper()}{error.args[0][1:]}." if done else ""
-        return editing.unmark(session), gr.HTML(lit="", areas=""), gr.HTML(pictures="{}"), message
-    except edits.EditError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-    session = editing.predict(session, backbone, load)
-    canvas = gr.HTML(lit=editing.lit(session, f"{backbone}-ranlen", degree), areas=editing.areas(session.mask))
+        session = editing.predict(session, backbone, load)
+    except (retouch.MaskError, edits.EditError, weights.WeightsError) as error:
+        message = sentence(error) if done else ""
+        return editing.unmark(session), gr.HTML(lit="", areas="", answer=new_answer()), gr.HTML(pictures="{}"), message
+    assert session.mask is not None
+    canvas = gr.HTML(
+        lit=editing.lit(session, f"{backbone}-ranlen", degree), areas=editing.areas(session.mask), answer=new_answer()
+    )
     shares = [float(share) for share in session.mask.coverage()]
     status = "Area A {:.0%} · B {:.0%} · C {:.0%} of the photo".format(*shares)
     return session, canvas, gr.HTML(pictures=json.dumps(editing.strip(session, backbone, degree))), status
+
+
+def new_answer() -> str:
+    """A value the canvas has not seen: it stops waiting when this changes."""
+    return uuid.uuid4().hex
+
+
+def sentence(error: Exception) -> str:
+    """A message as a sentence."""
+    text = str(error)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def on_degree(session: editing.Session | None, backbone: str, degree: float) -> tuple[Any, Any]:
@@ -185,9 +211,7 @@ def fresh_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=get_upload_folder()))
 
 
-def light(
-    photo: str, mask: str | None, x: float, y: float, transition: float, degree: float, model: str
-) -> str:
+def light(photo: str, mask: str | None, x: float, y: float, transition: float, degree: float, model: str) -> str:
     """Light the subject of a photo: the areas come from a mask file, or else from a circle around (x, y).
 
     Args:

@@ -1,11 +1,11 @@
 """RANLEN: light the subject of a dark photo, and only the subject.
 
-    import ranlen
+import ranlen
 
-    photo = ranlen.read("dark.jpg")
-    core = ranlen.disc(photo.size, center=(900, 700), radius=300)
-    lit = ranlen.light(photo, ranlen.region_mask(core), ranlen.load("deepupe-ranlen"))
-    lit.write("lit.jpg")
+photo = ranlen.read("dark.jpg")
+core = ranlen.disc(photo.size, center=(900, 700), radius=300)
+lit = ranlen.light(photo, ranlen.region_mask(core), ranlen.load("deepupe-ranlen"))
+lit.write("lit.jpg")
 """
 
 from __future__ import annotations

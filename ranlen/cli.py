@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -43,25 +44,37 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(prog="ranlen", description="Light the subject of a dark photo, and only the subject.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=OneLineParser)
 
-    region = argparse.ArgumentParser(add_help=False)
+    region = OneLineParser(add_help=False)
     region.add_argument("photo", type=Path, help="JPEG, PNG, WebP, TIFF, BMP or HEIC")
     region.add_argument("-o", "--output", type=Path, required=True, help="file to write; its suffix names the format")
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
-    subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="circle of 2/7 of the short side around a pixel")
-    region.add_argument(
-        "--transition", type=fraction, default=0.1, metavar="FRACTION", help="width of the fade, of the short side [0.1]"
+    subject.add_argument(
+        "--click", type=numbers(2), metavar="X,Y", help="circle of 2/7 of the short side around a pixel"
     )
-    region.add_argument("--grow", choices=GROW, default="out", help="fade outside the subject, inside it, or both [out]")
+    region.add_argument(
+        "--transition",
+        type=fraction,
+        default=0.1,
+        metavar="FRACTION",
+        help="width of the fade, of the short side [0.1]",
+    )
+    region.add_argument(
+        "--grow", choices=GROW, default="out", help="fade outside the subject, inside it, or both [out]"
+    )
     region.add_argument("--degree", type=degree, default=1.0, metavar="D", help="how much light: 0 none to 2 [1]")
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
     command = commands.add_parser("light", parents=[region], help="light the subject of a photo")
-    command.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"see `ranlen models` [{DEFAULT_MODEL}]")
+    command.add_argument(
+        "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"see `ranlen models` [{DEFAULT_MODEL}]"
+    )
     command.set_defaults(run=run_light)
 
-    command = commands.add_parser("compare", parents=[region], help="one sheet: original, global, blend, Concat, RANLEN")
+    command = commands.add_parser(
+        "compare", parents=[region], help="one sheet: original, global, blend, Concat, RANLEN"
+    )
     command.add_argument("--backbone", choices=BACKBONES, default=BACKBONES[0])
     command.set_defaults(run=run_compare)
 
@@ -108,7 +121,10 @@ def run_models(options: argparse.Namespace) -> None:
     names = weights.published()
     if not names:
         raise ValueError(f"no weights in {weights.folder()}; train some (train/README.md) or set RANLEN_WEIGHTS")
-    print(f"{'model':<18}{'backbone':<10}{'method':<8}{'parameters':>11}{'size':>9}{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}")
+    print(
+        f"{'model':<18}{'backbone':<10}{'method':<8}{'parameters':>11}{'size':>9}"
+        f"{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}"
+    )
     for name in names:
         about = weights.card(name)
         scores = about["card"].get("test", {}).get("blend" if name.endswith("-blend") else "circle", {})
@@ -149,7 +165,7 @@ def choose_device(name: str) -> str:
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def numbers(count: int):  # noqa: ANN201
+def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
     """An argument type: `count` numbers with commas between."""
 
     def parse(text: str) -> tuple[float, ...]:

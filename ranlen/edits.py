@@ -98,7 +98,9 @@ def _parse(number: int, entry: Any) -> Edit:
     if tool == "invert":
         return Edit("invert")
     if tool == "click":
-        return Edit("click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add)
+        return Edit(
+            "click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
+        )
     if tool == "box":
         return Edit("box", (_point(number, entry.get("from")), _point(number, entry.get("to"))), add=add)
     if tool == "brush":

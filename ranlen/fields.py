@@ -78,7 +78,7 @@ class Illumination:
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of Zero-DCE and STAR-DCE: x + r (x^2 - x), applied once per step; each keeps 0, 1 and the order of tones.
+    """The curves of Zero-DCE and STAR-DCE: x + r (x^2 - x) once per step; each keeps 0, 1 and the order of tones.
 
     Attributes:
         curves: (N, 3 * steps, h, w) in [-1, 1], three channels per step; 0 is neutral and negative values brighten.
@@ -144,7 +144,9 @@ class BilateralGrid:
 def check_degree(degree: float) -> float:
     """Return a degree that makes sense, or raise ValueError."""
     if not (math.isfinite(degree) and 0 <= degree <= MAX_DEGREE):
-        raise ValueError(f"degree is a number from 0 (the photo as it is) to {MAX_DEGREE:g}, 1 as trained; got {degree}")
+        raise ValueError(
+            f"degree is a number from 0 (the photo as it is) to {MAX_DEGREE:g}, 1 as trained; got {degree}"
+        )
     return degree
 
 
@@ -165,7 +167,9 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor
     return field.with_maps(maps).apply(image, degree)
 
 
-def render_pixels(field: LightField, pixels: np.ndarray, degree: float = 1.0, window: Tensor | None = None) -> np.ndarray:
+def render_pixels(
+    field: LightField, pixels: np.ndarray, degree: float = 1.0, window: Tensor | None = None
+) -> np.ndarray:
     """Light a whole photo strip by strip; what the window shuts out is not touched, to the byte.
 
     Args:

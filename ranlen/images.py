@@ -115,8 +115,8 @@ def read_mask(path: str | Path, size: Size) -> np.ndarray:
     photo = read(path)
     if photo.size != tuple(size):
         raise ImageError(
-            f"the mask {Path(path).name} is {photo.size[1]} x {photo.size[0]} pixels but the photo is {size[1]} x {size[0]}"
-            "; give a mask of the photo's size"
+            f"the mask {Path(path).name} is {photo.size[1]} x {photo.size[0]} pixels but the photo is "
+            f"{size[1]} x {size[0]}; give a mask of the photo's size"
         )
     half = np.iinfo(photo.pixels.dtype).max / 2
     core = photo.pixels.max(axis=2) > half
@@ -197,7 +197,9 @@ def _read_bytes(path: Path) -> bytes:
         if path.exists() and not path.is_file():
             raise ImageError(f"cannot read {path}: not a file")
         if (count := path.stat().st_size) > MAX_BYTES:
-            raise ImageError(f"cannot read {path.name}: {count / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read")
+            raise ImageError(
+                f"cannot read {path.name}: {count / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"cannot read {path}: no such file") from None
@@ -207,7 +209,7 @@ def _read_bytes(path: Path) -> bytes:
 
 def _decode(data: bytes) -> Photo:
     """A photo from the bytes of a file."""
-    image = Image.open(io.BytesIO(data), formats=[*READERS, *(["HEIF"] if HEIC else [])])
+    image: Image.Image = Image.open(io.BytesIO(data), formats=[*READERS, *(["HEIF"] if HEIC else [])])
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS // 10**6} million are read")
     icc = image.info.get("icc_profile") or None
@@ -220,7 +222,8 @@ def _decode(data: bytes) -> Photo:
     else:
         image, icc = _plain_mode(image, icc)
         channels = np.atleast_3d(np.asarray(image))
-    channels = _turn(channels, orientation)
+    if kind != "TIFF":  # whose readers turn it themselves
+        channels = _turn(channels, orientation)
 
     grey = channels.shape[2] <= 2
     alpha = np.ascontiguousarray(channels[..., -1]) if channels.shape[2] in (2, 4) else None
@@ -242,7 +245,7 @@ def _plain_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, byt
     if image.mode == "YCbCr":
         return image.convert("RGB"), icc
     if image.mode in ("CMYK", "LAB"):  # ink or Lab in, sRGB out: a light field is about RGB
-        source = ImageCms.createProfile("LAB") if image.mode == "LAB" else None
+        source: Any = ImageCms.createProfile("LAB") if image.mode == "LAB" else None
         try:
             if icc is not None and source is None:
                 source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
@@ -309,9 +312,13 @@ def _turn(channels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _channels(photo: Photo) -> np.ndarray:
-    """Pixels as the file wants them: (H, W, C) with one channel for grey and one more for alpha."""
-    pixels = photo.pixels[..., :1] if photo.grey else photo.pixels
+    """Pixels as the file wants them: (H, W, C), one channel for grey, one more for alpha; never 16 bits with two."""
+    pixels = photo.pixels[..., :1] if photo.grey and (photo.alpha is None or _is_8_bit(photo)) else photo.pixels
     return pixels if photo.alpha is None else np.concatenate([pixels, photo.alpha[..., None]], axis=2)
+
+
+def _is_8_bit(photo: Photo) -> bool:
+    return photo.pixels.dtype == np.uint8
 
 
 def _encode_png(photo: Photo) -> bytes:
@@ -371,7 +378,9 @@ def _encode_tiff(photo: Photo) -> bytes:
     offsets = [0, *itertools.accumulate(sizes)][:-1]  # from the directory's end: Pillow adds where that is
 
     directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    directory.update({256: width, 257: height, 258: (8 * channels.itemsize,) * count, 259: 8, 262: 1 if photo.grey else 2})
+    directory.update(
+        {256: width, 257: height, 258: (8 * channels.itemsize,) * count, 259: 8, 262: 1 if count < 3 else 2}
+    )
     directory.tagtype.update({273: 4, 279: 4})
     directory.update({273: tuple(offsets), 274: 1, 277: count, 278: rows, 279: tuple(sizes), 284: 1, 317: 2})
     if photo.alpha is not None:

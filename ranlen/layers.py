@@ -6,9 +6,10 @@ people from many threads, and a mask kept on a module is sooner or later somebod
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from ranlen.regions import mask_pyramid, resize
+from ranlen.regions import resize
 
 
 class MaskedLayer(nn.Module):
@@ -18,38 +19,39 @@ class MaskedLayer(nn.Module):
 class MaskedSequential(nn.Sequential, MaskedLayer):
     """A Sequential that hands the mask to those of its layers that take one."""
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
         for layer in self:
             x = layer(x, mask) if isinstance(layer, MaskedLayer) else layer(x)
         return x
 
 
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that gives 0 until it has learned something."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 class Modulation(nn.Module):
     """Predict a scale and a shift for every channel and pixel from the mask alone, by a two-layer CNN (Section 3.2).
 
-    The mask is first averaged over cells of `scales` pixels. With one scale the CNN sees five pixels around itself
-    and cannot tell where in a wide Area B it stands; the coarser averages tell it.
-
     Args:
+        inputs: channels of the mask, or of what was made of it.
         channels: channels C of the features to modulate.
         hidden: width of the CNN. The paper gives none; 16 is where more stopped paying.
-        kernel: kernel size of the second layer.
-        scales: cell sizes, in pixels of the features.
+        kernel: size of both kernels.
     """
 
-    def __init__(self, channels: int, *, hidden: int = 16, kernel: int = 3, scales: tuple[int, ...] = (1,)) -> None:
+    def __init__(self, inputs: int, channels: int, *, hidden: int = 16, kernel: int = 3) -> None:
         super().__init__()
-        self.scales = scales
-        self.encode = nn.Sequential(nn.Conv2d(2 * len(scales), hidden, 3, padding=1), nn.ReLU())
-        self.predict = nn.Conv2d(hidden, 2 * channels, kernel, padding=kernel // 2)
+        self.encode = nn.Sequential(nn.Conv2d(inputs, hidden, kernel, padding=kernel // 2), nn.ReLU())
+        self.predict = zeroed(nn.Conv2d(hidden, 2 * channels, kernel, padding=kernel // 2))
         # Eq. 1 multiplies by gamma itself, so a network that has learned nothing yet must find gamma = 1, beta = 0.
-        nn.init.zeros_(self.predict.weight)
-        nn.init.zeros_(self.predict.bias)  # pyright: ignore[reportArgumentType]
-        nn.init.ones_(self.predict.bias[:channels])  # pyright: ignore[reportOptionalSubscript]
+        self.predict.get_parameter("bias").data[:channels] = 1
 
-    def forward(self, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Return gamma and beta, each (N, C, *size), for a mask (N, 2, H, W)."""
-        gamma, beta = self.predict(self.encode(mask_pyramid(mask, size, self.scales))).chunk(2, dim=1)
+    def forward(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return gamma and beta, each (N, C, h, w), for a mask (N, inputs, h, w)."""
+        gamma, beta = self.predict(self.encode(mask)).chunk(2, dim=1)
         return gamma, beta
 
 
@@ -73,10 +75,10 @@ class RanlenNorm(MaskedLayer):
     def __init__(self, channels: int, *, hidden: int = 16) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.modulation = Modulation(channels, hidden=hidden)
+        self.modulation = Modulation(2, channels, hidden=hidden)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        gamma, beta = self.modulation(mask, (x.shape[-2], x.shape[-1]))
+        gamma, beta = self.modulation(resize(mask, (x.shape[-2], x.shape[-1])))
         return gamma * self.norm(x) + beta
 
 
@@ -94,18 +96,25 @@ class RanlenTail(MaskedLayer):
     """The "one more convolution layer after the output tail" (Section 3.2), told about the mask; identity at the start.
 
     It works on the light field, not on the finished picture as the paper's does: a convolution at full size would run
-    with every move of the slider. A 1 x 1 kernel and a mask-only modulation mean the same at every resolution, so
-    what was trained at 256 pixels holds for a preview of 1,024. No normalization here: these values are light.
+    with every move of the slider. All its kernels are 1 x 1, so it means the same at every resolution. To let a
+    pixel know where in Area B it stands all the same, it is shown the mask averaged over ever larger cells. No
+    normalization here: these values are light.
     """
 
-    def __init__(self, channels: int, *, hidden: int = 16, scales: tuple[int, ...] = (1, 4, 16)) -> None:
+    CELLS = (128, 64, 32, 16, 8)  # per side; 128 is half the working size
+
+    def __init__(self, channels: int, *, hidden: int = 32) -> None:
         super().__init__()
         self.refine = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.dirac_(self.refine.weight)
-        self.modulation = Modulation(channels, hidden=hidden, kernel=1, scales=scales)
+        self.modulation = Modulation(2 * len(self.CELLS), channels, hidden=hidden, kernel=1)
 
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
-        """Refine a light (N, C, h, w) under a mask (N, 2, H, W); gamma and beta are made at the mask's own size."""
-        gamma, beta = self.modulation(mask, (mask.shape[-2], mask.shape[-1]))
+        """Refine a light (N, C, h, w) under a mask (N, 2, H, W)."""
+        levels = [mask]
+        for cells in self.CELLS:
+            levels.append(resize(levels[-1], (cells, cells)))
+        finest = (self.CELLS[0], self.CELLS[0])
+        gamma, beta = self.modulation(torch.cat([resize(level, finest) for level in levels[1:]], dim=1))
         size = (light.shape[-2], light.shape[-1])
         return resize(gamma, size) * self.refine(light) + resize(beta, size)

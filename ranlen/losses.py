@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ranlen.fields import Curves, Illumination, LightField, render
-from ranlen.regions import RegionMask, resize
+from ranlen.regions import RegionMask, resize, smoothstep
 
 GREY = (0.2989, 0.587, 0.114)
 
@@ -92,7 +92,7 @@ def gradient_smooth(light: Tensor, image: Tensor, area: Tensor, *, s: float = 1.
     """
     counts = (1, 1, 2)  # d_x d_y and d_y d_x are the same
     pairs = zip(counts, second_differences(light), second_differences(log_grey(image)), strict=True)
-    error = sum(count / (i.abs() ** s + eps) * d**2 for count, d, i in pairs)
+    error = sum((count / (i.abs() ** s + eps) * d**2 for count, d, i in pairs), start=light.new_zeros(()))
     return region_mean(error, area[..., 1:-1, 1:-1])
 
 
@@ -120,22 +120,37 @@ def l1_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tenso
 AREA_A = {Illumination: deepupe_area_a, Curves: l1_area_a}
 
 
+def faded(image: Tensor, lit: Tensor, ramp: Tensor) -> Tensor:
+    """A picture that is `lit` in A, `image` in C, and fades smoothly in the log domain between: a reference for Area B.
+
+    Args:
+        image: (N, 3, H, W) in [0, 1].
+        lit: the same, well lit.
+        ramp: (N, 1, H, W), from `RegionMask.ramp`.
+    """
+    low, high = torch.log(image + 1 / 255), torch.log(lit + 1 / 255)
+    return (torch.lerp(low, high, smoothstep(ramp)).exp() - 1 / 255).clamp(0, 1)
+
+
 @dataclass(frozen=True)
 class RegionLoss:
-    """Eq. 5: alpha L_A + beta L_B + gamma L_C, each a mean over its area (the paper divides L_C by r_b: read r_c).
+    """Eq. 5, alpha L_A + beta L_B + gamma L_C, each a mean over its area (the paper divides L_C by r_b: read r_c).
 
     Attributes:
         alpha: weight of Area A, the backbone's own loss.
         beta: weight of Area B, the gradient-smooth loss.
         gamma: weight of Area C, the squared error to the dark image (Eq. 4).
+        fade: weight of a term the paper has not: the squared error in B to `faded`. Smoothness alone leaves open where
+            the light ends, and a network that keeps it to the end of B is smooth up to an edge.
     """
 
     alpha: float = 1.0
     beta: float = 1e-4
     gamma: float = 1.0
+    fade: float = 0.0
 
     def __call__(
-        self, field: LightField, image: Tensor, reference: Tensor, mask: RegionMask
+        self, field: LightField, image: Tensor, reference: Tensor, target: Tensor, mask: RegionMask
     ) -> tuple[Tensor, dict[str, float]]:
         """Return the loss to minimise, a scalar, and its unweighted parts for the log.
 
@@ -143,6 +158,7 @@ class RegionLoss:
             field: what the network predicted for the images.
             image: dark images (N, 3, H, W).
             reference: the same, well lit.
+            target: the same, `faded` in B; looked at in B only.
             mask: their areas, of the same size.
         """
         output = render(field, image)
@@ -150,8 +166,12 @@ class RegionLoss:
             light = torch.exp(-resize(field.log_gain, mask.size))
         else:
             light = log_gain(output, image)
-        part_a = AREA_A[type(field)](field, output, image, reference, mask.a).mean()
-        part_b = gradient_smooth(light, image, mask.b).mean()
-        part_c = region_mean((output - image) ** 2, mask.c).mean()
-        total = self.alpha * part_a + self.beta * part_b + self.gamma * part_c
-        return total, {"a": part_a.item(), "b": part_b.item(), "c": part_c.item()}
+        parts = {
+            "a": AREA_A[type(field)](field, output, image, reference, mask.a).mean(),
+            "b": gradient_smooth(light, image, mask.b).mean(),
+            "c": region_mean((output - image) ** 2, mask.c).mean(),
+            "fade": region_mean((output - target) ** 2, mask.b).mean(),
+        }
+        weights = {"a": self.alpha, "b": self.beta, "c": self.gamma, "fade": self.fade}
+        total = sum((weights[name] * part for name, part in parts.items()), start=output.new_zeros(()))
+        return total, {name: part.item() for name, part in parts.items()}

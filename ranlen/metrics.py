@@ -6,12 +6,14 @@ coverage, which is what `psnr` does; its SSIM is taken on pictures blacked out o
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.losses import GREY, region_mean, second_differences
-from ranlen.regions import RegionMask, smoothstep
+from ranlen.losses import GREY, faded, region_mean, second_differences
+from ranlen.regions import RegionMask
 
 PROFILE_BINS = 24
 PROFILE_REACH = 0.5  # the transition's profile starts this many widths inside A and ends as many inside C
@@ -30,7 +32,7 @@ def psnr(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
 
 
 def ssim_map(output: Tensor, reference: Tensor) -> Tensor:
-    """Structural similarity of each pixel and channel (N, 3, H, W): Gaussian window of 11, sigma 1.5 (Wang et al. 2004)."""
+    """Structural similarity of each pixel and channel (N, 3, H, W): Gaussian window of 11, sigma 1.5 (Wang 2004)."""
     offsets = torch.arange(11, dtype=output.dtype, device=output.device) - 5
     window = torch.exp(-(offsets**2) / (2 * 1.5**2))
     window = window / window.sum()
@@ -58,13 +60,6 @@ def ssim_paper(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
     return ssim_map(output * area, reference * area).mean((1, 2, 3))
 
 
-def blended(image: Tensor, lit: Tensor, mask: RegionMask) -> Tensor:
-    """A picture that is `lit` in A, `image` in C, and fades smoothly in the log domain between: a reference for Area B."""
-    weight = smoothstep(mask.ramp())
-    low, high = torch.log(image + 1 / 255), torch.log(lit + 1 / 255)
-    return (torch.lerp(low, high, weight).exp() - 1 / 255).clamp(0, 1)
-
-
 def gain(output: Tensor, image: Tensor) -> Tensor:
     """Log gain of the luminance over 3 x 3 pixels, (N, 1, H, W)."""
     weights = image.new_tensor(GREY).view(1, 3, 1, 1)
@@ -76,20 +71,20 @@ def gain(output: Tensor, image: Tensor) -> Tensor:
 def transition_profile(output: Tensor, image: Tensor, reference: Tensor, mask: RegionMask) -> Tensor:
     """Median share of the reference's gain that was given, against the way from A to C: (N, bins).
 
-    The way t is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel is.
+    The way is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel is.
     """
     share = gain(output, image) / gain(reference, image).clamp(min=0.05)
     way = mask.way()
     edges = torch.linspace(-PROFILE_REACH, 1 + PROFILE_REACH, PROFILE_BINS + 1)
     rows = []
     for values, position in zip(share, way, strict=True):
-        bins = [values[(position >= low) & (position < high)] for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        bins = [values[(position >= low) & (position < high)] for low, high in pairwise(edges)]
         rows.append(torch.stack([b.median() if b.numel() else values.new_tensor(torch.nan) for b in bins]))
     return torch.stack(rows)
 
 
 def peak_slope(profile: Tensor) -> Tensor:
-    """Steepest slope of a profile (N, bins) relative to an even fade: 1 is a straight line, 5 and more a visible edge."""
+    """Steepest slope of a profile (N, bins) relative to an even fade: 1 is a straight line, 5 a visible edge."""
     step = (1 + 2 * PROFILE_REACH) / PROFILE_BINS
     slope = (profile.diff(dim=1) / step).abs().nan_to_num(0).amax(1)
     inner = profile[:, : PROFILE_BINS // 4].nanmean(1).abs().clamp(min=0.05)
@@ -105,13 +100,11 @@ def non_monotonicity(profile: Tensor) -> Tensor:
 
 def roughness(output: Tensor, image: Tensor, mask: RegionMask) -> Tensor:
     """Root mean square of the gain's second differences in B, times the squared width of B: no unit."""
-    error = sum(d**2 for d in second_differences(gain(output, image)))
+    error = sum((d**2 for d in second_differences(gain(output, image))), start=output.new_zeros(()))
     return region_mean(error, mask.b[..., 1:-1, 1:-1]).sqrt() * mask.transition_width() ** 2
 
 
-def score(
-    output: Tensor, kept: Tensor, image: Tensor, reference: Tensor, mask: RegionMask
-) -> dict[str, Tensor]:
+def score(output: Tensor, kept: Tensor, image: Tensor, reference: Tensor, mask: RegionMask) -> dict[str, Tensor]:
     """All figures of one batch.
 
     Args:
@@ -135,7 +128,7 @@ def score(
         "ssim_a": ssim(kept, reference, mask.a),
         "ssim_a_paper": ssim_paper(kept, reference, mask.a),
         "clipped_a": region_mean(newly, mask.a),
-        "psnr_b": psnr(kept, blended(image, reference, mask), mask.b),
+        "psnr_b": psnr(kept, faded(image, reference, mask.ramp()), mask.b),
         "peak_slope": peak_slope(profile),
         "non_monotonicity": non_monotonicity(profile),
         "roughness": roughness(kept, image, mask),

@@ -30,7 +30,10 @@ def resize(maps: Tensor, size: Size) -> Tensor:
     height, width = maps.shape[-2:]
     smaller = (min(height, size[0]), min(width, size[1]))
     if smaller != (height, width):
-        maps = F.interpolate(maps, size=smaller, mode="area")
+        if height % smaller[0] == 0 and width % smaller[1] == 0:  # the same averages, several times as fast
+            maps = F.avg_pool2d(maps, (height // smaller[0], width // smaller[1]))
+        else:
+            maps = F.interpolate(maps, size=smaller, mode="area")
     if smaller != tuple(size):
         maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
     return maps
@@ -56,7 +59,9 @@ class RegionMask:
         if not bool(((self.tensor >= 0) & (self.tensor <= 1)).all()):
             raise ValueError("a region mask holds values in [0, 1] only, and no NaN")
         if bool((self.tensor[:, 0] > self.tensor[:, 1] + 1e-5).any()):
-            raise ValueError("Area A (channel 0) must lie inside A or B (channel 1) everywhere; are the channels swapped?")
+            raise ValueError(
+                "Area A (channel 0) must lie inside A or B (channel 1) everywhere; are the channels swapped?"
+            )
 
     @property
     def a(self) -> Tensor:
@@ -154,8 +159,8 @@ class RegionMask:
         outside, inside = _distance(core), _distance(~core)
         carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[grow], float(inside.max()) / 2)
         grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[grow]
-        # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a half
-        # cells is what that can be wrong by.
+        # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a
+        # half cells is what that can be wrong by.
         outer = grown - (2.5 if scale < 1 else 0.0)
         a_or_b = outside <= outer if outer >= 0 else inside > -outer
         a = (inside > carved) & a_or_b
@@ -170,7 +175,9 @@ class RegionMask:
         return cls(torch.from_numpy(discs.astype(np.float32))[None])
 
     @classmethod
-    def paper_circle(cls, size: Size, *, generator: torch.Generator | None = None, center: Point | None = None) -> RegionMask:
+    def paper_circle(
+        cls, size: Size, *, generator: torch.Generator | None = None, center: Point | None = None
+    ) -> RegionMask:
         """The circles of Section 4.2: r1 = 2m/7, r2 ~ U(1.2, 1.25) r1, m the short side; in the middle by default.
 
         Without a generator r2 is the middle of its range, 1.225 r1.
@@ -219,13 +226,6 @@ def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
     for end in (fixed[0], fixed[-1]):
         cv2.circle(canvas, (int(end[0]), int(end[1])), round(max(radius - 0.4, 0.1) * 16), 1, -1, cv2.LINE_8, 4)
     return canvas.astype(bool)
-
-
-def mask_pyramid(mask: Tensor, size: Size, scales: Sequence[int]) -> Tensor:
-    """A mask (N, 2, H, W) at `size`, averaged over cells of each scale: (N, 2 * len(scales), *size)."""
-    mask = resize(mask, size)
-    coarse = [(max(1, size[0] // scale), max(1, size[1] // scale)) for scale in scales]
-    return torch.cat([resize(resize(mask, cells), size) for cells in coarse], dim=1)
 
 
 def smoothstep(ramp: Tensor) -> Tensor:

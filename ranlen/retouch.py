@@ -63,7 +63,9 @@ def region_mask(
     if not core.any():
         raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
     if core.all():
-        raise MaskError("the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model")
+        raise MaskError(
+            "the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model"
+        )
     return RegionMask.from_core(core, transition=transition, grow=grow, max_side=DETAIL)
 
 

@@ -28,8 +28,9 @@ def contact_sheet(results: Mapping[str, Photo], mask: RegionMask) -> Photo:
     tiles = {LABELS.get(name, name): preview(photo, TILE) for name, photo in results.items()}
     tiles = {"Areas A and B": outline(preview(results["original"], TILE), mask)} | tiles
     height, width = next(iter(tiles.values())).shape[:2]
-    font = ImageFont.load_default(size=max(14, TILE // 32))
-    header = font.size * 2
+    font_size = TILE // 32
+    font = ImageFont.load_default(font_size)
+    header = 2 * font_size
     columns = min(3, len(tiles))
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (GAP + columns * (width + GAP), rows * (height + header) + GAP), BACKGROUND)
@@ -37,7 +38,7 @@ def contact_sheet(results: Mapping[str, Photo], mask: RegionMask) -> Photo:
     for i, (label, tile) in enumerate(tiles.items()):
         left, top = GAP + i % columns * (width + GAP), i // columns * (height + header)
         draw.text((left, top + header / 2), label, INK, font, anchor="lm")
-        sheet.paste(Image.fromarray(tile), (left, top + int(header)))
+        sheet.paste(Image.fromarray(tile), (left, top + header))
     return Photo(np.asarray(sheet))
 
 

@@ -45,7 +45,13 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
         card: anything JSON can hold that a reader should know: data, settings, scores.
     """
     state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(enhancer).items()}
-    about = {"backbone": enhancer.backbone_name, "method": enhancer.method_name, "card": dict(card)}
+    count = sum(parameter.numel() for parameter in enhancer.parameters())
+    about = {
+        "backbone": enhancer.backbone_name,
+        "method": enhancer.method_name,
+        "parameters": count,
+        "card": dict(card),
+    }
     write_atomically(path, to_bytes(state, metadata={KEY: json.dumps(about)}))
 
 
@@ -63,7 +69,9 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
     elif Path(name).suffix == ".safetensors":
         path, backbone, method = Path(name), "", ""
     else:
-        raise WeightsError(f"unknown model {str(name)!r}; known are {', '.join(published()) or 'none'}, or a .safetensors file")
+        raise WeightsError(
+            f"unknown model {str(name)!r}; known are {', '.join(published()) or 'none'}, or a .safetensors file"
+        )
     about, state = _read(path)
     try:
         enhancer = Enhancer(backbone or about["backbone"], method or about["method"])

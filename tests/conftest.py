@@ -7,10 +7,13 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from ranlen import weights
 from ranlen.backbones import BACKBONES
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
@@ -58,7 +61,10 @@ def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
         for norm in norms:
             norm.momentum = 1.0
-        enhancer.train()(torch.rand(4, 3, 64, 64, generator=generator) * 0.5, RegionMask.paper_circle((64, 64)).tensor.expand(4, -1, -1, -1))
+        enhancer.train()(
+            torch.rand(4, 3, 64, 64, generator=generator) * 0.5,
+            RegionMask.paper_circle((64, 64)).tensor.expand(4, -1, -1, -1),
+        )
         for norm in norms:
             norm.momentum = 0.1
     return enhancer.eval()
@@ -73,3 +79,13 @@ def enhancers() -> dict[str, Enhancer]:
 @pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS])
 def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
     return enhancers[request.param]
+
+
+@pytest.fixture(scope="session")
+def weights_folder(enhancers: dict[str, Enhancer], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights as published ones lie, of networks that are not really trained."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name, enhancer in enhancers.items():
+        if enhancer.method.weights is None:
+            weights.save(enhancer, folder / f"{name}.safetensors", {})
+    return folder

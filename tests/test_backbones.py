@@ -89,11 +89,16 @@ def test_black_white_and_empty_areas_give_finite_light(enhancer, value, areas):
 
 
 def test_saved_and_loaded_weights_predict_the_same(enhancer, image, mask, tmp_path):
-    enhancer = copy.deepcopy(enhancer).half().float()  # files hold float16
-    weights.save(enhancer, tmp_path / "w.safetensors", {})
-    again = weights.load(tmp_path / "w.safetensors")
-    assert (again.backbone_name, again.method_name) == (enhancer.backbone_name, enhancer.method_name)
-    assert torch.equal(again.predict(image, mask).maps(), enhancer.predict(image, mask).maps())
+    weights.save(enhancer, tmp_path / "1.safetensors", {})
+    once = weights.load(tmp_path / "1.safetensors")
+    assert (once.backbone_name, once.method_name) == (enhancer.backbone_name, enhancer.method_name)
+    # Files hold float16. These random networks amplify its rounding; trained ones move by an eighth of an 8-bit level.
+    torch.testing.assert_close(
+        once.predict(image, mask).maps(), enhancer.predict(image, mask).maps(), rtol=0, atol=0.05
+    )
+    weights.save(once, tmp_path / "2.safetensors", {})
+    twice = weights.load(tmp_path / "2.safetensors")
+    assert torch.equal(twice.predict(image, mask).maps(), once.predict(image, mask).maps())
 
 
 def test_a_deep_copy_predicts_the_same(enhancer, image, mask):

@@ -85,7 +85,10 @@ def test_illumination_is_the_smooth_form_of_deepupes_clipped_retinex():
 
 def test_a_grey_light_leaves_grey_grey():
     image = random(1, 1, 12, 16).expand(1, 3, 12, 16)
-    for field in (Illumination(random(1, 1, 12, 16).expand(1, 3, 12, 16)), Curves(-random(1, 1, 12, 16).expand(1, 24, 12, 16))):
+    for field in (
+        Illumination(random(1, 1, 12, 16).expand(1, 3, 12, 16)),
+        Curves(-random(1, 1, 12, 16).expand(1, 24, 12, 16)),
+    ):
         lit = field.apply(image, 1)
         torch.testing.assert_close(lit, lit[:, :1].expand_as(lit))
 
@@ -141,7 +144,7 @@ def test_strips_equal_the_whole(kind, dtype, size, rng, monkeypatch):
         whole = (render_whole(field, image, degree, window)[0].permute(1, 2, 0).numpy() * peak).round()
         strips = render_pixels(field, pixels, degree, window)
         assert strips.dtype == dtype
-        # One level where a value falls on a rounding edge; 16 bits have 256 times finer levels for the same float error.
+        # One level where a value falls on a rounding edge; the same float error is more of 16-bit levels.
         assert np.abs(strips.astype(np.float64) - whole).max() <= (1 if dtype == np.uint8 else 8)
 
 

@@ -96,6 +96,14 @@ def test_colour_angle_by_hand():
     assert losses.colour_angle(0.1 * y, y, area_of(1, 1)).item() == pytest.approx(0, abs=1e-5)
 
 
+def test_the_faded_reference_is_lit_in_a_dark_in_c_and_between_in_b(image, mask):
+    lit = image.sqrt()
+    target = losses.faded(image, lit, mask.ramp())
+    for area, picture in ((mask.a, lit), (mask.c, image)):
+        torch.testing.assert_close(target * area, picture * area)
+    assert ((target > image) & (target < lit))[(mask.b == 1).expand_as(image) & (lit > image + 0.01)].all()
+
+
 @pytest.mark.parametrize("function", [gradient_smooth, smoothness])
 def test_gradients_are_right(function):
     generator = torch.Generator().manual_seed(0)
@@ -118,20 +126,29 @@ class TestRegionLoss:
 
     def test_weights_multiply_the_parts(self, make, image, mask):
         reference = image.sqrt()
-        _, parts = RegionLoss()(make(self.maps()), image, reference, mask)
-        total, _ = RegionLoss(2.0, 0.5, 3.0)(make(self.maps()), image, reference, mask)
-        assert total.item() == pytest.approx(2 * parts["a"] + 0.5 * parts["b"] + 3 * parts["c"], rel=1e-5)
+        _, parts = RegionLoss()(make(self.maps()), image, reference, image, mask)
+        total, _ = RegionLoss(2.0, 0.5, 3.0, 4.0)(make(self.maps()), image, reference, image, mask)
+        expected = 2 * parts["a"] + 0.5 * parts["b"] + 3 * parts["c"] + 4 * parts["fade"]
+        assert total.item() == pytest.approx(expected, rel=1e-5)
 
     def test_the_loss_of_a_is_blind_to_c(self, make, image, mask):
         maps = self.maps()
-        RegionLoss(1, 0, 0)(make(maps), image, image.sqrt(), mask)[0].backward()
+        RegionLoss(1, 0, 0)(make(maps), image, image.sqrt(), image, mask)[0].backward()
         away = mask.resize((15, 20)).resize((60, 80)).a == 0  # not even a neighbour of A
         assert maps.grad[away.expand_as(maps)].abs().max() == 0
         assert maps.grad[(mask.a == 1).expand_as(maps)].abs().max() > 0
 
+    def test_the_fade_is_the_squared_error_to_its_target_in_b(self, make, image, mask):
+        field = make(self.maps())
+        target = losses.faded(image, image.sqrt(), mask.ramp())
+        _, parts = RegionLoss()(field, image, image.sqrt(), target, mask)
+        error = ((field.apply(image, 1) - target) ** 2).mean(1, keepdim=True)
+        expected = torch.stack([e[m == 1].mean() for e, m in zip(error, mask.b, strict=True)]).mean()
+        assert parts["fade"] == pytest.approx(expected.item(), rel=1e-5)
+
     def test_the_loss_of_c_is_the_squared_error_to_the_dark_image(self, make, image, mask):
         field = make(self.maps())
-        _, parts = RegionLoss()(field, image, image, mask)
+        _, parts = RegionLoss()(field, image, image, image, mask)
         error = ((field.apply(image, 1) - image) ** 2).mean(1, keepdim=True)
         expected = torch.stack([e[m == 1].mean() for e, m in zip(error, mask.c, strict=True)]).mean()
         assert parts["c"] == pytest.approx(expected.item(), rel=1e-5)
@@ -140,7 +157,7 @@ class TestRegionLoss:
     def test_empty_areas_cost_nothing_and_have_finite_gradients(self, make, areas, image):
         mask = RegionMask(torch.tensor(areas, dtype=torch.float32).view(1, 2, 1, 1).expand(2, 2, 60, 80))
         maps = self.maps()
-        total, parts = RegionLoss(1, 1, 1)(make(maps), image, image.sqrt(), mask)
+        total, parts = RegionLoss(1, 1, 1, 1)(make(maps), image, image.sqrt(), image, mask)
         total.backward()
         assert torch.isfinite(maps.grad).all()
         present = {"a": areas[0] == 1, "b": areas == (0, 1), "c": areas[1] == 0}
@@ -151,5 +168,5 @@ class TestRegionLoss:
         for value in (0.0, 1.0):
             maps = self.maps()
             image = torch.full((2, 3, 60, 80), value)
-            RegionLoss(1, 1, 1)(make(maps), image, image, mask)[0].backward()
+            RegionLoss(1, 1, 1, 1)(make(maps), image, image, image, mask)[0].backward()
             assert torch.isfinite(maps.grad).all()

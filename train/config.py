@@ -43,6 +43,7 @@ class TrainConfig:
     alpha: float = 1.0  # weights of Eq. 5
     beta: float = 1e-4
     gamma: float = 1.0
+    fade: float = 1.0  # weight of the faded reference in B, which the paper has not; 0 is Eq. 5 as published
     paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
     loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
     exposure_jitter: float = 0.5  # stops, in linear light, up or down
@@ -67,7 +68,16 @@ class TrainConfig:
         }
         positive = ("epochs", "batch", "lr", "clip")
         checks |= {name: (getattr(self, name) > 0, "above 0") for name in positive}
-        not_negative = ("photos_per_pair", "weight_decay", "alpha", "beta", "gamma", "exposure_jitter", "threads")
+        not_negative = (
+            "photos_per_pair",
+            "weight_decay",
+            "alpha",
+            "beta",
+            "gamma",
+            "fade",
+            "exposure_jitter",
+            "threads",
+        )
         checks |= {name: (getattr(self, name) >= 0, "at least 0") for name in not_negative}
         for name, (right, rule) in checks.items():
             if not right:

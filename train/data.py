@@ -23,6 +23,7 @@ from ranlen.enhancer import WORKING_SIZE
 from ranlen.regions import GROW, RegionMask, ellipse, rectangle, resize, stroke
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
+GAMMA = 2.2
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 
 
@@ -89,7 +90,9 @@ def read_small(path: Path) -> Tensor:
 def load_pairs(folder: Path, names: list[str]) -> Pairs:
     """Read pairs into memory."""
     low, high = (
-        torch.stack([read_small(find_image(folder / side, name)) for name in tqdm(names, f"reading {side}", leave=False)])
+        torch.stack(
+            [read_small(find_image(folder / side, name)) for name in tqdm(names, f"reading {side}", leave=False)]
+        )
         for side in ("low", "high")
     )
     return Pairs(names, low, high)
@@ -123,12 +126,13 @@ def darken(photos: Tensor, generator: torch.Generator) -> Tensor:
     In linear light: 1 to 4.5 stops less, a slight cast, shot and read noise; then back through a tone curve that a
     camera might apply, and rounded to 8 bits, which is where deep shadows lose most.
     """
+
     def draw(low: float, high: float, channels: int = 1) -> Tensor:
         return low + (high - low) * torch.rand((len(photos), channels, 1, 1), generator=generator)
 
-    light = photos**2.2 * 2 ** -draw(1, 4.5) * draw(0.93, 1.07, 3)
+    light = photos**GAMMA * 2 ** -draw(1, 4.5) * draw(0.93, 1.07, 3)
     noise = draw(0, 1) ** 2 * torch.sqrt(4e-6 + 4e-4 * light) * torch.randn(photos.shape, generator=generator)
-    dark = (light + noise).clamp(0, 1) ** (1 / 2.2)
+    dark = (light + noise).clamp(0, 1) ** (1 / GAMMA)
     dark = torch.lerp(dark, dark * dark * (3 - 2 * dark), draw(0, 0.4))
     return (dark * 255).round() / 255
 
@@ -191,8 +195,8 @@ def augment(low: Tensor, high: Tensor, jitter: float, generator: torch.Generator
     side = round(uniform(0.6, 1.0, generator) * WORKING_SIZE)
     top, left = (int(torch.randint(WORKING_SIZE - side + 1, (), generator=generator)) for _ in range(2))
     pair = resize(torch.stack([low, high])[..., top : top + side, left : left + side], SIZE)
-    exposure = 2 ** uniform(-jitter, jitter, generator)
-    return (pair[0] ** 2.2 * exposure).clamp(0, 1) ** (1 / 2.2), pair[1]
+    exposure = 2 ** (uniform(-jitter, jitter, generator) / GAMMA)  # in linear light, as a factor on gamma-coded values
+    return (pair[0] * exposure).clamp(0, 1), pair[1]
 
 
 @dataclass(frozen=True)

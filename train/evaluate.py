@@ -11,7 +11,7 @@ from ranlen.enhancer import Enhancer
 from ranlen.fields import render
 from ranlen.metrics import score
 from ranlen.regions import RegionMask
-from train.data import Pairs, full_mask
+from train.data import Pairs
 
 CHUNK = 16
 

@@ -12,6 +12,7 @@ let photo = null, lit = null, overlay = null;
 let edits = [], undone = [], stroke = null;
 let tool = 'click', sizes = { click: PAPER, brush: 0.06, erase: 0.06 };
 let view = { scale: 1, x: 0, y: 0 }, showAreas = true, holding = false, panning = null, space = false, pointer = null;
+let strength = 1, fading = 0;                // of the areas' overlay
 const touches = new Map();
 
 // --- geometry: photo coordinates run from 0 to 1 along each side --------------------------------------------------
@@ -47,7 +48,11 @@ function draw() {
   context.imageSmoothingQuality = 'high';
   context.drawImage(!holding && lit ? lit : photo, f.x, f.y, f.width, f.height);
   if (holding) return;
-  if (overlay && showAreas) context.drawImage(overlay, f.x, f.y, f.width, f.height);
+  if (overlay && showAreas) {
+    context.globalAlpha = strength;
+    context.drawImage(overlay, f.x, f.y, f.width, f.height);
+    context.globalAlpha = 1;
+  }
   if (stroke) drawStroke(stroke, f);
   if (pointer && !panning && touches.size < 2) drawRing(f);
 }
@@ -78,8 +83,24 @@ function drawRing(f) {
   context.setLineDash([]);
 }
 
+// The areas stand out after every edit, then step back so that the light can be seen.
+function flash() {
+  clearTimeout(fading);
+  strength = 1;
+  const dim = () => {
+    strength = Math.max(0.25, strength - 0.05);
+    draw();
+    if (strength > 0.25) fading = setTimeout(dim, 30);
+  };
+  fading = setTimeout(dim, 1200);
+}
+
 function layout() {
   const ratio = devicePixelRatio || 1;
+  if (photo) {
+    const room = innerHeight * (innerWidth < 641 ? 0.56 : 0.66);
+    canvas.style.height = `${Math.round(Math.min(room, canvas.clientWidth * photo.height / photo.width))}px`;
+  }
   canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
   draw();
@@ -272,7 +293,7 @@ watch('photo', () => load(props.photo, (image) => {
   refresh(); layout();
 }));
 watch('lit', () => load(props.lit, (image) => { if (edits.length) lit = image; stage.classList.remove('rl-waiting'); draw(); }));
-watch('areas', () => load(props.areas, (image) => { if (edits.length) overlay = image; draw(); }));
+watch('areas', () => load(props.areas, (image) => { if (edits.length) overlay = image; flash(); draw(); }));
 watch('answer', () => stage.classList.remove('rl-waiting'));
 new ResizeObserver(layout).observe(canvas);
 refresh();

@@ -1,9 +1,9 @@
 """DeepUPE: a coarse network predicts a bilateral grid, a full-size guide reads it into an illumination.
 
 After Wang et al., "Underexposed Photo Enhancement Using Deep Illumination Estimation", CVPR 2019: layers and sizes are
-those of the released model (networks of the HDRNet family). Differs from the original: the grid holds the illumination's
-logarithm, so that it is positive and its degree is a factor; normalization is on (the release was trained without), or
-there would be no place for the mask; the loss's clip of S to [I, 1] is the smooth one of `fields.Illumination`.
+those of the released model. Differs from the original: the grid holds the illumination's logarithm, so that it is
+positive and its degree is a factor; normalization is on (the release was trained without), or there would be no place
+for the mask; the clip of S to [I, 1] is the smooth one of `fields.Illumination`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ranlen.fields import BilateralGrid, Illumination
-from ranlen.layers import MaskedLayer, MaskedSequential, PlainNorm
+from ranlen.layers import MaskedLayer, MaskedSequential, PlainNorm, zeroed
 
 DEPTH = 8  # luma bins
 KNOTS = 16  # of each tone curve of the guide
@@ -31,14 +31,12 @@ class Guide(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.matrix = nn.Conv2d(3, 3, 1)
+        self.matrix = zeroed(nn.Conv2d(3, 3, 1))
         nn.init.dirac_(self.matrix.weight)
-        nn.init.zeros_(self.matrix.bias)  # pyright: ignore[reportArgumentType]
         self.shifts = nn.Parameter((torch.arange(KNOTS) / KNOTS).repeat(3, 1))
         self.slopes = nn.Parameter(torch.eye(1, KNOTS).repeat(3, 1))
-        self.mix = nn.Conv2d(3, 1, 1)
+        self.mix = zeroed(nn.Conv2d(3, 1, 1))
         nn.init.constant_(self.mix.weight, 1 / 3)
-        nn.init.zeros_(self.mix.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, image: Tensor) -> Tensor:
         """Map an image (N, 3, H, W) to a guide (N, 1, H, W)."""
@@ -77,9 +75,7 @@ class DeepUpe(nn.Module):
         linear = [nn.Conv2d(WIDTH, WIDTH, 3, 1, 1, bias=False) for _ in range(5)]
         self.local = MaskedSequential(*conv(WIDTH, WIDTH, norm), *linear)
         self.fuse = norm(WIDTH)
-        self.predict = nn.Conv2d(WIDTH, 12 * DEPTH, 1)
-        nn.init.zeros_(self.predict.weight)  # log gain 0 everywhere: training starts from the photo as it is
-        nn.init.zeros_(self.predict.bias)  # pyright: ignore[reportArgumentType]
+        self.predict = zeroed(nn.Conv2d(WIDTH, 12 * DEPTH, 1))  # training starts from the photo as it is
         self.guide = Guide()
         self.tail = tail(3)
 

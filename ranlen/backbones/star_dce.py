@@ -3,7 +3,8 @@
 After Zhang et al., "STAR: A Structure-aware Lightweight Transformer for Real-time Image Enhancement", ICCV 2021, with
 the Zero-DCE curves, mean-head tokens, width 32. Differs from the released code: its stem convolution has kernel 2 and
 stride 3 (arguments in the wrong order) where 3 and 2 were meant; the position embedding it declares but never adds
-is left out; tokens are enlarged bicubically, against the blocks that footnote 3 of the RANLEN paper warns of.
+is left out; curves are enlarged bicubically, to 128 instead of 256, against the blocks that footnote 3 of the RANLEN
+paper warns of.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ranlen.fields import Curves
-from ranlen.layers import MaskedLayer, MaskedSequential
+from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
 
 STEPS = 8  # curves applied one after the other
 TOKENS = 32  # per side
 HEADS = 8
+CELLS = 128  # per side, of the curve maps: four times as many as tokens
 
 
 class Attention(nn.Module):
@@ -63,6 +65,7 @@ class StarDce(nn.Module):
     """
 
     field = Curves
+    enlarge: Tensor
 
     def __init__(
         self,
@@ -81,19 +84,20 @@ class StarDce(nn.Module):
         self.predict = nn.Conv2d(width, 3 * STEPS, 3, 1, 1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(layer.weight, 0.0, 0.02)
-                nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+                nn.init.normal_(zeroed(layer).weight, 0.0, 0.02)
+        enlarge = F.interpolate(torch.eye(TOKENS)[None, None], (CELLS, TOKENS), mode="bicubic", align_corners=False)
+        self.register_buffer("enlarge", enlarge[0, 0], persistent=False)
         self.tail = tail(3 * STEPS)
 
     def forward(self, x: Tensor, mask: Tensor, image: Tensor) -> Tensor:
-        """Predict curves (N, 24, 256, 256) in [-1, 1].
+        """Predict curves (N, 24, 128, 128) in [-1, 1].
 
         Args:
             x: the network's input (N, in_channels, 256, 256).
             mask: region mask (N, 2, 256, 256).
-            image: not used: curves have the working size whatever the photo's.
+            image: not used: the curve maps' size does not depend on the photo's.
         """
         tokens = self.tokenize(x, mask)
         curves = self.predict(torch.cat([self.long(tokens), self.short(tokens)], dim=1))
-        curves = F.interpolate(curves, size=x.shape[-2:], mode="bicubic", align_corners=False)
+        curves = self.enlarge @ curves @ self.enlarge.T  # bicubic, along columns and rows
         return torch.tanh(self.tail(curves, mask))

@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` opens the page, `make test` runs the tests. Each sets up what it needs in .venv,
+# once; the second time it starts at once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format bench examples chromium clean
+
+demo: $(VENV)/.demo  ## open the page at http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: $(VENV)/.dev chromium  ## run all tests, the browser's included
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## time and memory of the whole path
+	$(BIN)/python -m benchmarks.speed
+
+examples: $(VENV)/.dev  ## make the example photos and the README's picture again
+	$(BIN)/python -m demo.make_examples
+
+$(VENV)/.demo: requirements.txt pyproject.toml
+	@echo "Setting up $(VENV) for the page (about a minute)"
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "Setting up $(VENV) for tests and training"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo,heic,train,dev]'
+	@touch $@
+
+# The browser tests use Debian's Chromium. Where it cannot be installed they skip, and say so.
+chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing Chromium for the browser tests" && \
+	  apt-get update -qq >/dev/null 2>&1 && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null 2>&1; } || \
+	echo "No Chromium here and none can be installed: the browser tests will skip"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ranlen.edits import CLICK_RADIUS, EditError, parse_edits, rasterise
+from ranlen.regions import disc
+
+CLICK = {"tool": "click", "at": [0.5, 0.5]}
+
+
+def draw(*edits: dict, size: tuple[int, int] = (120, 200)) -> np.ndarray:
+    return rasterise(parse_edits(list(edits)), size)
+
+
+def test_a_click_is_the_papers_circle():
+    assert np.array_equal(draw(CLICK), disc((120, 200), (100, 60), CLICK_RADIUS * 120))
+
+
+def test_edits_are_drawn_in_order():
+    box = {"tool": "box", "from": [0.1, 0.9], "to": [0.9, 0.1]}
+    erase = {"tool": "click", "at": [0.5, 0.5], "radius": 0.1, "add": False}
+    assert draw(box).sum() == pytest.approx(0.64 * 120 * 200, rel=0.01)
+    assert draw(box, erase).sum() < draw(box).sum()
+    assert np.array_equal(draw(erase, box), draw(box))
+    assert np.array_equal(draw(box, {"tool": "invert"}), ~draw(box))
+
+
+def test_a_stroke_is_as_wide_as_its_brush():
+    core = draw({"tool": "brush", "points": [[0.2, 0.5], [0.8, 0.5]], "radius": 0.1})
+    assert core[:, 100].sum() == pytest.approx(24, abs=1)
+    assert draw({"tool": "brush", "points": [[0.5, 0.5]], "radius": 0.1}).sum() == pytest.approx(math.pi * 144, rel=0.1)
+
+
+@pytest.mark.parametrize("size", [(120, 200), (240, 400), (480, 800)])
+def test_every_size_of_the_photo_gives_the_same_shape(size):
+    edits = [CLICK, {"tool": "brush", "points": [[0.1, 0.2], [0.4, 0.9], [0.9, 0.3]], "radius": 0.05}]
+    assert draw(*edits, size=size).mean() == pytest.approx(
+        draw(*edits, size=(960, 1600)).mean(), rel=0.05
+    )  # strokes are true to a pixel
+
+
+def test_points_outside_are_moved_to_the_edge():
+    core = draw({"tool": "brush", "points": [[-5, 0.5], [5, 0.5]], "radius": 0.02})
+    assert core[60].all()
+
+
+def test_nothing_marked_is_an_empty_core():
+    assert not draw().any()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("[]", "edits are a list; got str"),
+        ({}, "edits are a list; got dict"),
+        ([7], "edit 1 is not an object: 7"),
+        ([CLICK, {"tool": "lasso"}], "edit 2: the tool is click, box, brush or invert; got 'lasso'"),
+        ([{"tool": "click"}], "edit 1: a point is two numbers from 0 to 1; got None"),
+        ([{"tool": "click", "at": [math.nan, 0]}], "a point is two numbers"),
+        ([{"tool": "click", "at": [math.inf, 0]}], "a point is two numbers"),
+        ([{"tool": "click", "at": ["0", "0"]}], "a point is two numbers"),
+        ([{"tool": "click", "at": "ab"}], "a point is two numbers"),
+        ([{"tool": "click", "at": [0, 0, 0]}], "a point is two numbers"),
+        ([{"tool": "click", "at": [True, False]}], "a point is two numbers"),
+        ([{**CLICK, "radius": 0}], 'edit 1: "radius" is above 0'),
+        ([{**CLICK, "radius": 1e9}], '"radius" is above 0 and at most 2'),
+        ([{**CLICK, "radius": math.nan}], '"radius"'),
+        ([{**CLICK, "add": "yes"}], '"add" is true or false'),
+        ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
+        ([{"tool": "brush", "points": [[0, 0]] * 20_001, "radius": 0.1}], '"points" is a list of 1 to 20000'),
+        ([CLICK] * 1001, "1001 edits; at most 1000"),
+        ([{"tool": "brush", "points": [[0, 0]] * 15_000, "radius": 0.1}] * 2, "30000 points; at most 20000"),
+    ],
+)
+def test_what_is_no_edit_list_is_refused_in_one_line(data, message):
+    with pytest.raises(EditError) as caught:
+        parse_edits(data)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200

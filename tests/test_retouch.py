@@ -1,0 +1,121 @@
+"""The one inference path, from a photo to a lit photo."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ranlen import regions, retouch
+from ranlen.images import Photo
+from ranlen.retouch import MaskError
+
+LOCAL = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("blend", "concat", "ranlen")]
+
+
+@pytest.fixture
+def core() -> np.ndarray:
+    return regions.disc((90, 120), (60, 45), 20)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+@pytest.mark.parametrize("grow", ["out", "in", "both"])
+def test_area_c_keeps_every_byte(name, grow, enhancers, photo, core):
+    mask = retouch.region_mask(core, transition=0.1, grow=grow)
+    lit = retouch.light(photo, mask, enhancers[name], 1.3)
+    c = mask.c[0, 0].numpy() == 1
+    assert np.array_equal(lit.pixels[c], photo.pixels[c])
+    a = mask.a[0, 0].numpy() == 1
+    assert np.abs(lit.pixels[a].astype(int) - photo.pixels[a]).max() > 2
+
+
+def test_global_lights_the_whole_photo(enhancers, photo, core):
+    lit = retouch.light(photo, retouch.region_mask(core), enhancers["deepupe-global"])
+    assert (lit.pixels[0, 0] != photo.pixels[0, 0]).any()
+
+
+def test_degree_0_returns_the_photo(enhancer, photo, core):
+    lit = retouch.light(photo, retouch.region_mask(core), enhancer, 0)
+    assert np.array_equal(lit.pixels, photo.pixels)
+
+
+def test_all_else_of_the_photo_stays(enhancers, photo, core, rng):
+    alpha = rng.integers(0, 255, photo.size, dtype=np.uint8)
+    source = dataclasses.replace(photo, alpha=alpha, exif=b"some", format="TIFF")
+    lit = retouch.light(source, retouch.region_mask(core), enhancers["deepupe-ranlen"])
+    assert dataclasses.replace(lit, pixels=photo.pixels) == source
+    assert lit.pixels.dtype == np.uint8
+
+
+def test_grey_stays_grey(enhancers, core):
+    grey = np.random.default_rng(0).integers(0, 80, (90, 120, 1), dtype=np.uint8).repeat(3, axis=2)
+    lit = retouch.light(Photo(grey, grey=True), retouch.region_mask(core), enhancers["deepupe-ranlen"])
+    assert np.array_equal(lit.pixels[..., 0], lit.pixels[..., 1])
+    assert np.array_equal(lit.pixels[..., 0], lit.pixels[..., 2])
+    assert np.array_equal(lit.pixels[0], grey[0])
+
+
+def test_16_bits_are_lit_like_8(enhancers, photo, core):
+    deep = dataclasses.replace(photo, pixels=photo.pixels.astype(np.uint16) * 257)
+    mask = retouch.region_mask(core)
+    eight = retouch.light(photo, mask, enhancers["deepupe-ranlen"]).pixels
+    sixteen = retouch.light(deep, mask, enhancers["deepupe-ranlen"]).pixels
+    assert sixteen.dtype == np.uint16
+    assert np.abs(sixteen / 257 - eight).max() <= 0.51
+
+
+def test_a_slider_tick_runs_no_network(enhancers, photo, core, monkeypatch):
+    lighting = retouch.predict(photo, retouch.region_mask(core), enhancers["star_dce-ranlen"])
+    monkeypatch.setattr("torch.nn.Module.__call__", lambda *_: pytest.fail("a network ran"))
+    for degree in (0.2, 0.9, 1.4):
+        retouch.render(photo, lighting, degree)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (33, 2100)])
+def test_odd_shapes_of_photos_are_lit(size, enhancers, rng):
+    photo = Photo(rng.integers(0, 90, (*size, 3), dtype=np.uint8))
+    core = np.zeros(size, bool)
+    core[: max(1, size[0] // 2), : max(1, size[1] // 2)] = True
+    if core.all():
+        pytest.skip("one pixel is all or nothing")
+    lit = retouch.light(photo, retouch.region_mask(core), enhancers["deepupe-ranlen"])
+    assert lit.pixels.shape == photo.pixels.shape
+
+
+def test_a_big_photo_is_lit_like_its_small_copy(enhancers):
+    """What the page shows is what is saved."""
+    y, x = np.mgrid[:1200, :1800]
+    pixels = np.stack([40 + 30 * np.sin(x / 200), 40 + 30 * np.cos(y / 150), 40 + 0 * x], -1).astype(np.uint8)
+    photo = Photo(pixels)
+    mask = retouch.region_mask(regions.disc(photo.size, (900, 600), 300))
+    lighting = retouch.predict(photo, mask, enhancers["deepupe-ranlen"])
+    small = Photo(np.ascontiguousarray(pixels[1::3, 1::3]))
+    big = retouch.render(photo, lighting).pixels[1::3, 1::3].astype(int)
+    assert np.abs(big - retouch.render(small, lighting).pixels).max() <= 2
+
+
+def test_threads_share_an_enhancer(enhancers, photo):
+    enhancer = enhancers["deepupe-ranlen"]
+    masks = [retouch.region_mask(regions.disc((90, 120), (x, 45), 18)) for x in (30, 50, 70, 90)]
+    alone = [retouch.light(photo, mask, enhancer).pixels for mask in masks]
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [(i % 4, pool.submit(retouch.light, photo, masks[i % 4], enhancer)) for i in range(16)]
+        for i, job in jobs:
+            assert np.abs(job.result().pixels.astype(int) - alone[i]).max() <= 1
+
+
+def test_compare_gives_every_method_its_name(enhancers, photo, core):
+    results = retouch.compare(
+        photo, retouch.region_mask(core), [enhancers["deepupe-global"], enhancers["deepupe-ranlen"]]
+    )
+    assert list(results) == ["original", "global", "ranlen"]
+    assert results["original"] is photo
+
+
+def test_masks_that_leave_nothing_to_do_are_refused():
+    with pytest.raises(MaskError, match="empty"):
+        retouch.region_mask(np.zeros((9, 9), bool))
+    with pytest.raises(MaskError, match="covers the whole photo"):
+        retouch.region_mask(np.ones((9, 9), bool))

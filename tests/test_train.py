@@ -1,0 +1,217 @@
+"""Training on tiny data made here: it learns, it resumes to the bit, it refuses nonsense in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ranlen import weights
+from ranlen.enhancer import Enhancer
+from ranlen.images import Photo
+from ranlen.losses import RegionLoss
+from ranlen.regions import RegionMask
+from train import data
+from train.__main__ import main
+from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from train.config import ConfigError, TrainConfig, load_config, parse_arguments
+from train.data import DataError
+from train.loop import forward, train
+
+TINY = {"epochs": 2, "batch": 2, "loss_size": 32, "validation": 0.3, "device": "cpu", "backbone": "star_dce"}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    """Eight pairs of four scenes and two test pairs, 64 x 64."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    names = [f"s{i // 2}_{i % 2}" for i in range(10)]
+    for side in ("low", "high"):
+        (folder / side).mkdir()
+    for name in names:
+        y, x = np.mgrid[:64, :64] / 64
+        bright = np.stack([np.abs(np.sin(a * x + b * y)) for a, b in rng.uniform(2, 9, (3, 2))], -1)
+        Photo((255 * bright).astype(np.uint8)).write(folder / "high" / f"{name}.png")
+        Photo((255 * bright * 0.25).astype(np.uint8)).write(folder / "low" / f"{name}.png")
+    (folder / "split.json").write_text(json.dumps({"train": names[:8], "test": names[8:]}))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["deepupe", "star_dce"])
+def test_a_network_learns_one_batch(backbone):
+    """Light A, keep C: after a hundred steps on one picture it is far better than the picture itself."""
+    torch.manual_seed(0)
+    coarse = torch.rand(2, 3, 8, 8)
+    reference = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="bilinear") * 0.6 + 0.2
+    image = reference * 0.25
+    mask = RegionMask(torch.cat([RegionMask.circle((256, 256), (c, 128), 60, 90).tensor for c in (100, 150)]))
+    network = Enhancer(backbone, "ranlen").train()
+    optimizer = torch.optim.Adam(network.parameters(), 4e-3)
+    loss = RegionLoss(fade=1.0)
+    first, parts = None, {}
+    for _ in range(100):
+        total, parts = forward(network, loss, image, reference, mask, 64)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        first = first or parts
+    assert parts["a"] < 0.4 * first["a"]
+    assert parts["fade"] < 0.4 * first["fade"]
+    assert parts["c"] < 2e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["global", "ranlen"])
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, tmp_path, monkeypatch):
+    def config(name: str) -> TrainConfig:
+        return TrainConfig(**TINY, method=method, data=str(pairs), out=str(tmp_path / name))
+
+    train(config("whole"))
+
+    class KilledError(Exception):
+        pass
+
+    calls = 0
+    original = data.TrainingSet.batch
+
+    def die_in_the_second_epoch(self, step, size):
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KilledError
+        return original(self, step, size)
+
+    monkeypatch.setattr(data.TrainingSet, "batch", die_in_the_second_epoch)
+    with pytest.raises(KilledError):
+        train(config("killed"))
+    monkeypatch.setattr(data.TrainingSet, "batch", original)
+    train(config("killed"), resume=True)
+
+    whole, killed = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "killed"))
+    assert whole["step"] == killed["step"]
+    for part in ("network", "average"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, killed[part][name]), name
+    best = [(tmp_path / name / "best.safetensors") for name in ("whole", "killed")]
+    for ours, theirs in zip(weights.load(best[0]).parameters(), weights.load(best[1]).parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    rows = [json.loads(line) for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+
+
+def test_a_batch_is_a_function_of_its_step(pairs):
+    names = data.read_split(pairs, "train")
+    loaded = data.load_pairs(pairs, names)
+    photos = loaded.high[:3]
+    silhouette = np.zeros(data.SIZE, bool)
+    silhouette[80:200, 100:150] = True
+    make = lambda seed: data.TrainingSet(loaded, photos, [silhouette], 0.5, 0.5, 0.5, seed)  # noqa: E731
+    assert len(make(0)) == 12
+    for ours, theirs in zip(make(0).batch(7, 4), make(0).batch(7, 4), strict=True):
+        ours, theirs = (x.tensor if isinstance(x, RegionMask) else x for x in (ours, theirs))
+        assert torch.equal(ours, theirs)
+    assert not torch.equal(make(0).batch(7, 4)[0], make(0).batch(8, 4)[0])
+    assert not torch.equal(make(0).batch(7, 4)[0], make(1).batch(7, 4)[0])
+    low, high, mask = make(0).batch(3, 4)
+    assert low.shape == high.shape == (4, 3, 256, 256)
+    assert mask.size == (256, 256)
+    for part in (low, high):
+        assert part.min() >= 0
+        assert part.max() <= 1
+
+
+def test_every_shape_of_mask_is_drawn_and_none_is_empty():
+    silhouette = np.zeros(data.SIZE, bool)
+    silhouette[60:200, 100:150] = True
+    generator = torch.Generator().manual_seed(0)
+    coverages = [data.random_mask(0.3, [silhouette], generator).coverage() for _ in range(60)]
+    a, b, c = (torch.cat(parts) for parts in zip(*coverages, strict=True))
+    assert a.min() > 0
+    assert b.min() > 0
+    assert c.max() < 1
+    assert a.std() > 0.05
+
+
+def test_darkening_darkens_and_rounds_to_8_bits():
+    photos = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
+    dark = data.darken(photos, torch.Generator().manual_seed(1))
+    assert (dark.mean((1, 2, 3)) < 0.8 * photos.mean((1, 2, 3))).all()
+    torch.testing.assert_close(dark * 255, (dark * 255).round())
+    assert dark.min() >= 0
+
+
+def test_validation_holds_out_whole_scenes():
+    names = [f"s{i}_{j}" for i in range(10) for j in range(3)]
+    kept, held = data.hold_out(names, 0.2, 0)
+    assert sorted(kept + held) == sorted(names)
+    assert len(held) == 6
+    assert not {data.scene(n) for n in kept} & {data.scene(n) for n in held}
+    assert data.hold_out(names, 0.2, 0) == (kept, held)
+
+
+def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('backbone = "star_dce"\nlr = 1\nepochs = 7\n')
+    config, options = parse_arguments(["--config", str(path), "--epochs", "9", "--photos-per-pair", "0.2", "--resume"])
+    assert (config.backbone, config.lr, config.epochs, config.photos_per_pair) == ("star_dce", 1, 9, 0.2)
+    assert config.batch == TrainConfig().batch
+    assert options.resume
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown setting 'epoch'; known are backbone"),
+        ("epochs = '3'", "epochs must be of type int; got '3'"),
+        ("epochs = 0", "epochs must be above 0; got 0"),
+        ("epochs = true", "epochs must be of type int; got True"),
+        ("backbone = 'unet'", "backbone must be one of deepupe, star_dce; got 'unet'"),
+        ("method = 'blend'", "method must be one of global, concat, ranlen; got 'blend'"),
+        ("validation = 0.0", "validation must be between 0 and 1"),
+        ("epochs =", "not valid TOML"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(text, message, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {})
+    assert message in str(caught.value)
+    with pytest.raises(ConfigError, match="no such config"):
+        load_config(tmp_path / "none.toml", {})
+
+
+def test_data_that_is_not_as_it_should_be_is_named(pairs, tmp_path, capsys):
+    with pytest.raises(DataError, match=r"split\.json: a data folder holds"):
+        data.read_split(tmp_path, "train")
+    (tmp_path / "split.json").write_text("{")
+    with pytest.raises(DataError, match="not valid JSON"):
+        data.read_split(tmp_path, "train")
+    (tmp_path / "split.json").write_text('{"train": []}')
+    with pytest.raises(DataError, match='no list of names under "train"'):
+        data.read_split(tmp_path, "train")
+    with pytest.raises(DataError, match=r"has no image 'ghost'"):
+        data.load_pairs(pairs, ["ghost"])
+    with pytest.raises(DataError, match="no photos in"):
+        data.load_photos(tmp_path)
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--epochs", "1"]) == 2
+    assert main(["--epochs", "1"]) == 2
+    captured = capsys.readouterr()
+    assert 'no list of names under "train"' in captured.err
+    assert "needs --data FOLDER" in captured.err
+
+
+def test_checkpoints_that_cannot_be_resumed_from_are_refused(tmp_path):
+    path = tmp_path / "last.pt"
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        load_checkpoint(path)
+    save_checkpoint(path, {"step": 3, "tensor": torch.ones(2)})
+    assert load_checkpoint(path)["step"] == 3
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
