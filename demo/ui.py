@@ -25,6 +25,17 @@ GROW: dict[str, Grow] = {"Outwards": "out", "Inwards": "in", "Both ways": "both"
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
 NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1}
 
+LAUNCH: dict[str, Any] = {
+    "max_file_size": "100mb",
+    "allowed_paths": [str(EXAMPLES)],
+    "footer_links": ["api"],
+    "run_history": False,
+    "show_error": False,
+    "enable_monitoring": False,
+    "state_session_capacity": 100,
+    "css_paths": [STATIC / "page.css"],
+}
+
 load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
 
 
@@ -62,14 +73,21 @@ def build() -> gr.Blocks:
                     pictures="{}",
                 )
             with gr.Column(scale=1, min_width=280):
-                photo = gr.File(
-                    label="Photo", file_types=["image", ".heic", ".heif"], type="filepath", height=120, elem_id="photo"
-                )
+                with gr.Column(elem_id="photo", min_width=0):  # the canvas finds the file input by this name
+                    photo = gr.UploadButton(
+                        "Open a photo", file_types=["image", ".heic", ".heif"], type="filepath", variant="primary"
+                    )
                 samples = gr.Gallery(
-                    value=[(str(path), path.stem) for path in example_files()],
-                    label="Examples", show_label=False, columns=4, height=96, object_fit="cover", allow_preview=False,
-                    interactive=False, buttons=[], elem_id="examples",
-                )  # fmt: skip
+                    value=[str(path) for path in example_files()],
+                    show_label=False,
+                    columns=4,
+                    height=100,
+                    object_fit="cover",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="examples",
+                )
                 transition = gr.Slider(
                     1, 30, 100 * retouch.DEFAULT_TRANSITION, step=1, label="Soft edge (Area B)", elem_id="transition",
                     info="% of the short side over which the light fades",
@@ -243,16 +261,6 @@ def light(photo: str, mask: str | None, x: float, y: float, transition: float, d
     return str(path)
 
 
-def launch(**options: Any) -> Any:
-    """Build and serve the page, by default at http://127.0.0.1:7860; options go to Gradio's launch."""
-    settings = {
-        "max_file_size": "100mb",
-        "allowed_paths": [str(EXAMPLES)],
-        "footer_links": ["api"],
-        "run_history": False,
-        "show_error": False,
-        "enable_monitoring": False,
-        "state_session_capacity": 100,
-        "css": static("page.css"),
-    }
-    return build().launch(**{**settings, **options})
+def launch() -> None:
+    """Build and serve the page, by default at http://127.0.0.1:7860."""
+    build().launch(**LAUNCH)

@@ -81,6 +81,33 @@ class Enhancer(nn.Module):
             5 if self.method.mask_in_input else 3, norm=self.method.norm, tail=self.method.tail
         )
 
+    def start_from(self, other: Enhancer) -> None:
+        """Take over the weights of a global network of the same backbone, so that training starts where it stands.
+
+        Exact in evaluation mode: until it is trained further, this network predicts what the other does, whatever the
+        mask. Its norms begin with gamma and beta at the other's affine terms, its input ignores the mask's channels.
+
+        Raises:
+            ValueError: another backbone, or not a global network.
+        """
+        if (other.backbone_name, other.method_name) != (self.backbone_name, "global"):
+            raise ValueError(
+                f"{self.backbone_name}-{self.method_name} can start from {self.backbone_name}-global, "
+                f"not from {other.backbone_name}-{other.method_name}"
+            )
+        given = other.state_dict()
+        taken = self.state_dict()
+        for name, tensor in taken.items():
+            path, _, kind = name.rpartition(".")
+            layer, _, last = path.rpartition(".modulation.")
+            if name in given and given[name].shape == tensor.shape:
+                tensor.copy_(given[name])
+            elif name in given:  # the first convolution, which has two channels more for the mask
+                tensor.zero_()[:, : given[name].shape[1]] = given[name]
+            elif last == "predict" and kind == "bias" and f"{layer}.norm.weight" in given:
+                tensor.copy_(torch.cat([given[f"{layer}.norm.weight"], given[f"{layer}.norm.bias"]]))
+        self.load_state_dict(taken)
+
     def forward(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> LightField:
         """Predict the light of images under masks.
 

@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,19 @@ def weights_folder(enhancers: dict[str, Enhancer], tmp_path_factory: pytest.Temp
         if enhancer.method.weights is None:
             weights.save(enhancer, folder / f"{name}.safetensors", {})
     return folder
+
+
+@pytest.fixture(scope="session")
+def server(weights_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page on a free port, with networks that are not really trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RANLEN_WEIGHTS", str(weights_folder))
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        from demo import ui
+
+        ui.load.cache_clear()
+        page = ui.build()
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **ui.LAUNCH)
+        yield url
+        page.close()
+        ui.load.cache_clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ranlen.weights import WeightsError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, parse_arguments
 from train.data import DataError
@@ -15,7 +16,7 @@ def main(arguments: list[str]) -> int:
     try:
         config, options = parse_arguments(arguments)
         best = train(config, resume=options.resume)
-    except (ConfigError, DataError, CheckpointError) as error:
+    except (ConfigError, DataError, CheckpointError, WeightsError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     print("best epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in best.items()))

@@ -137,8 +137,28 @@ def darken(photos: Tensor, generator: torch.Generator) -> Tensor:
     return (dark * 255).round() / 255
 
 
-def blob(generator: torch.Generator) -> np.ndarray:
-    """A random smooth shape (256, 256): blurred noise above the quantile that leaves 4 to 40 % of the frame."""
+def random_ellipse(generator: torch.Generator) -> np.ndarray:
+    """An ellipse anywhere, turned by any angle; (256, 256) booleans, as all of these."""
+    radii = (uniform(0.08, 0.4, generator) * WORKING_SIZE, uniform(0.08, 0.4, generator) * WORKING_SIZE)
+    return ellipse(SIZE, random_center(generator), radii, uniform(0, math.pi, generator))
+
+
+def random_rectangle(generator: torch.Generator) -> np.ndarray:
+    """A rectangle anywhere, along the axes."""
+    x, y = random_center(generator)
+    w, h = (uniform(0.08, 0.4, generator) * WORKING_SIZE for _ in range(2))
+    return rectangle(SIZE, (x - w, y - h, x + w, y + h))
+
+
+def random_stroke(generator: torch.Generator) -> np.ndarray:
+    """A crooked stroke of a brush."""
+    steps = torch.randn((5, 2), generator=generator).numpy() * WORKING_SIZE * uniform(0.08, 0.25, generator)
+    points = np.cumsum(steps, 0) + random_center(generator)
+    return stroke(SIZE, points.tolist(), uniform(0.03, 0.12, generator) * WORKING_SIZE)
+
+
+def random_blob(generator: torch.Generator) -> np.ndarray:
+    """A smooth shape: blurred noise above the quantile that leaves 4 to 40 % of the frame."""
     coarse = torch.randn((1, 1, 6, 6), generator=generator)
     field = cv2.resize(coarse[0, 0].numpy(), SIZE, interpolation=cv2.INTER_CUBIC)
     y, x = np.mgrid[-1 : 1 : SIZE[0] * 1j, -1 : 1 : SIZE[1] * 1j]
@@ -146,41 +166,47 @@ def blob(generator: torch.Generator) -> np.ndarray:
     return field >= np.quantile(field, 1 - uniform(0.04, 0.4, generator))
 
 
-def random_core(silhouettes: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
-    """A subject of random shape, place and size, (256, 256) booleans; may be cut by the frame."""
-    side = WORKING_SIZE
-    center = (uniform(0.15, 0.85, generator) * side, uniform(0.15, 0.85, generator) * side)
-    kind = int(torch.randint(5 if silhouettes else 4, (), generator=generator))
-    if kind == 0:
-        radii = (uniform(0.08, 0.4, generator) * side, uniform(0.08, 0.4, generator) * side)
-        return ellipse(SIZE, center, radii, uniform(0, math.pi, generator))
-    if kind == 1:
-        w, h = (uniform(0.08, 0.4, generator) * side for _ in range(2))
-        return rectangle(SIZE, (center[0] - w, center[1] - h, center[0] + w, center[1] + h))
-    if kind == 2:
-        steps = torch.randn((5, 2), generator=generator).numpy() * side * uniform(0.08, 0.25, generator)
-        return stroke(SIZE, (np.cumsum(steps, 0) + center).tolist(), uniform(0.03, 0.12, generator) * side)
-    if kind == 3:
-        return blob(generator)
+def random_subject(silhouettes: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
+    """One of the silhouettes, mirrored, moved and enlarged."""
     core = silhouettes[int(torch.randint(len(silhouettes), (), generator=generator))]
     core = core[:, ::-1] if uniform(0, 1, generator) < 0.5 else core
     zoom = uniform(0.8, 1.6, generator)
-    shift = [uniform(-0.2, 0.2, generator) * side + (1 - zoom) * side / 2 for _ in range(2)]
+    shift = [uniform(-0.2, 0.2, generator) * WORKING_SIZE + (1 - zoom) * WORKING_SIZE / 2 for _ in range(2)]
     matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
     return cv2.warpAffine(core.astype(np.uint8), matrix, SIZE, flags=cv2.INTER_NEAREST).astype(bool)
 
 
-def random_mask(paper: float, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
-    """A paper circle anywhere in the frame (with probability `paper`), or another shape with any kind of Area B."""
-    if uniform(0, 1, generator) < paper:
-        center = (uniform(0.2, 0.8, generator) * WORKING_SIZE, uniform(0.2, 0.8, generator) * WORKING_SIZE)
-        return RegionMask.paper_circle(SIZE, generator=generator, center=center)
+def random_center(generator: torch.Generator) -> tuple[float, float]:
+    """A point (x, y) that is not too near the frame."""
+    return (uniform(0.15, 0.85, generator) * WORKING_SIZE, uniform(0.15, 0.85, generator) * WORKING_SIZE)
+
+
+SHAPES = {"ellipse": random_ellipse, "rectangle": random_rectangle, "stroke": random_stroke, "blob": random_blob}
+
+
+def random_mask(shape: str, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
+    """A mask of one shape, neither tiny nor nearly everything, with any kind of Area B.
+
+    Args:
+        shape: "circle" for the paper's, anywhere in the frame; a key of `SHAPES`; or "subject".
+        silhouettes: what "subject" is drawn from.
+        generator: of everything random.
+    """
+    if shape == "circle":
+        return RegionMask.paper_circle(SIZE, generator=generator, center=random_center(generator))
     while True:
-        core = random_core(silhouettes, generator)
+        core = random_subject(silhouettes, generator) if shape == "subject" else SHAPES[shape](generator)
         if 0.005 < core.mean() < 0.8:
             break
     grow = GROW[int(torch.randint(len(GROW), (), generator=generator))]
     return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
+
+
+def training_mask(paper: float, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
+    """The paper's circle with probability `paper`, or any other shape."""
+    shapes = [*SHAPES, *(["subject"] if silhouettes else [])]
+    other = shapes[int(torch.randint(len(shapes), (), generator=generator))]
+    return random_mask("circle" if uniform(0, 1, generator) < paper else other, silhouettes, generator)
 
 
 def full_mask(count: int) -> RegionMask:
@@ -208,7 +234,7 @@ class TrainingSet:
         photos: well exposed photos to darken, uint8 (N, 3, 256, 256); may be empty.
         silhouettes: subject shapes for masks.
         photos_per_pair: darkened photos in an epoch for each pair.
-        paper_masks: share of paper circles among the masks; None for full masks (global).
+        paper_masks: share of the paper's circles among the masks; None for full masks (global).
         jitter: exposure jitter in stops.
         seed: of everything random.
     """
@@ -229,8 +255,8 @@ class TrainingSet:
         """Dark images, references (size, 3, 256, 256) in [0, 1] and masks of one training step."""
         per_epoch = len(self) // size
         epoch, position = divmod(step, per_epoch)
-        order = torch.randperm(len(self), generator=_generator(self.seed, 0, epoch))
-        generator = _generator(self.seed, 1, step)
+        order = torch.randperm(len(self), generator=generator_of(self.seed, 0, epoch))
+        generator = generator_of(self.seed, 1, step)
         lows, highs, masks = [], [], []
         for index in order[position * size : (position + 1) * size].tolist():
             if index < len(self.pairs):
@@ -242,11 +268,11 @@ class TrainingSet:
             lows.append(low)
             highs.append(high)
             if self.paper_masks is not None:
-                masks.append(random_mask(self.paper_masks, self.silhouettes, generator).tensor)
+                masks.append(training_mask(self.paper_masks, self.silhouettes, generator).tensor)
         mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
         return torch.stack(lows), torch.stack(highs), mask
 
 
-def _generator(*numbers: int) -> torch.Generator:
+def generator_of(*numbers: int) -> torch.Generator:
     """A generator seeded by several numbers, unrelated to those of their neighbours."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))

@@ -58,6 +58,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
 
     torch.manual_seed(config.seed)
     network = Enhancer(config.backbone, config.method).to(device)
+    if config.start:
+        network.start_from(weights.load(config.start))
     training, validation = load_data(config)
     steps_per_epoch = len(training) // config.batch
     if steps_per_epoch == 0:

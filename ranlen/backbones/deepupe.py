@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ranlen.fields import BilateralGrid, Illumination
-from ranlen.layers import MaskedLayer, MaskedSequential, PlainNorm, zeroed
+from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
 
 DEPTH = 8  # luma bins
 KNOTS = 16  # of each tone curve of the guide
@@ -62,12 +62,11 @@ class DeepUpe(nn.Module):
         self, in_channels: int, norm: Callable[[int], MaskedLayer], tail: Callable[[int], MaskedLayer]
     ) -> None:
         super().__init__()
-        first = [nn.Conv2d(in_channels, 8, 3, 2, 1), nn.ReLU()]
-        self.splat = MaskedSequential(*first, *conv(8, 16, norm, 2), *conv(16, 32, norm, 2), *conv(32, WIDTH, norm, 2))
-        # Twelve convolutions, halving at the first and the seventh; the mask speaks where the resolution changes.
-        half = [*conv(WIDTH, WIDTH, norm, 2), *(layer for _ in range(5) for layer in conv(WIDTH, WIDTH, PlainNorm))]
-        quarter = [*conv(WIDTH, WIDTH, norm, 2), *(layer for _ in range(5) for layer in conv(WIDTH, WIDTH, PlainNorm))]
-        self.glob = MaskedSequential(*half, *quarter)
+        self.splat = MaskedSequential(
+            *conv(in_channels, 8, norm, 2), *conv(8, 16, norm, 2), *conv(16, 32, norm, 2), *conv(32, WIDTH, norm, 2)
+        )
+        strides = [2, 1, 1, 1, 1, 1] * 2
+        self.glob = MaskedSequential(*(layer for stride in strides for layer in conv(WIDTH, WIDTH, norm, stride)))
         self.vector = nn.Sequential(
             nn.Flatten(), nn.Linear(16 * WIDTH, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, WIDTH)
         )

@@ -76,15 +76,13 @@ class StarDce(nn.Module):
     ) -> None:
         super().__init__()
         half = width // 2
-        self.tokenize = MaskedSequential(
-            nn.Conv2d(in_channels, half, 3, 2, 1), norm(half), nn.ReLU(), nn.AdaptiveAvgPool2d(TOKENS)
-        )
+        stem = nn.Conv2d(in_channels, half, 3, 2, 1)
+        self.tokenize = MaskedSequential(stem, norm(half), nn.ReLU(), nn.AdaptiveAvgPool2d(TOKENS))
         self.long = LongRange(half)
         self.short = nn.Conv2d(half, half, 3, 1, 1)
         self.predict = nn.Conv2d(width, 3 * STEPS, 3, 1, 1)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.normal_(zeroed(layer).weight, 0.0, 0.02)
+        for layer in (stem, self.short, self.predict):  # not those of the norm, which has its own start
+            nn.init.normal_(zeroed(layer).weight, 0.0, 0.02)
         enlarge = F.interpolate(torch.eye(TOKENS)[None, None], (CELLS, TOKENS), mode="bicubic", align_corners=False)
         self.register_buffer("enlarge", enlarge[0, 0], persistent=False)
         self.tail = tail(3 * STEPS)
