@@ -26,6 +26,7 @@ LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden"
 NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1}
 
 LAUNCH: dict[str, Any] = {
+    "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "max_file_size": "100mb",
     "allowed_paths": [str(EXAMPLES)],
     "footer_links": ["api"],
@@ -81,7 +82,6 @@ def build() -> gr.Blocks:
                     value=[str(path) for path in example_files()],
                     show_label=False,
                     columns=4,
-                    height=100,
                     object_fit="cover",
                     allow_preview=False,
                     interactive=False,

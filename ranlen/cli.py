@@ -125,15 +125,16 @@ def run_models(options: argparse.Namespace) -> None:
         f"{'model':<18}{'backbone':<10}{'method':<8}{'parameters':>11}{'size':>9}"
         f"{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}"
     )
+    scores = weights.scores().get("models", {})
     for name in names:
         about = weights.card(name)
-        scores = about["card"].get("test", {}).get("blend" if name.endswith("-blend") else "circle", {})
-        figures = [f"{scores[key]:.{digits}f}" if key in scores else "-" for key, digits in
-                   (("psnr_a", 2), ("ssim_a", 3), ("psnr_b", 2))]  # fmt: skip
+        figures = scores.get(name, {}).get("circle", {})
+        shown = [f"{figures[key]:.{digits}f}" if key in figures else "-" for key, digits in
+                 (("psnr_a", 2), ("ssim_a", 3), ("psnr_b", 2))]  # fmt: skip
         backbone, _, method = name.partition("-")
         size = f"{about['bytes'] / 1e6:.2f} MB"
         row = f"{name:<18}{backbone:<10}{method:<8}{about['parameters']:>11,}{size:>9}"
-        print(row + "{:>9}{:>8}{:>8}".format(*figures))
+        print(row + "{:>9}{:>8}{:>8}".format(*shown))
     print("Scores: means over the test photos of the model card with the paper's circles (weights/README.md).")
 
 

@@ -20,6 +20,7 @@ from ranlen.enhancer import METHODS, Enhancer
 from ranlen.files import write_atomically
 
 KEY = "ranlen"  # of our entry in the file's metadata
+SCORES = "scores.json"  # beside the weights
 
 
 class WeightsError(ValueError):
@@ -27,13 +28,17 @@ class WeightsError(ValueError):
 
 
 def folder() -> Path:
-    """Where published weights lie: the environment's RANLEN_WEIGHTS, or `weights/` beside the package."""
-    return Path(os.environ.get("RANLEN_WEIGHTS") or Path(__file__).resolve().parent.parent / "weights")
+    """Where published weights lie: in RANLEN_WEIGHTS, or inside an installed package, or beside it in a checkout."""
+    if os.environ.get("RANLEN_WEIGHTS"):
+        return Path(os.environ["RANLEN_WEIGHTS"])
+    package = Path(__file__).resolve().parent
+    installed = package / "published"
+    return installed if installed.exists() else package.parent / "weights"
 
 
 def published() -> list[str]:
     """Names that `load` knows: every backbone and method whose weights are there, `blend` on those of `global`."""
-    return [f"{backbone}-{method}" for backbone in BACKBONES for method in METHODS if _file(backbone, method).exists()]
+    return [name for name, path in _names().items() if path.exists()]
 
 
 def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
@@ -61,20 +66,12 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
     Raises:
         WeightsError: unknown name, missing or damaged file, or one that does not fit its own description.
     """
-    backbone, _, method = str(name).partition("-")
-    if backbone in BACKBONES and method in METHODS:
-        path = _file(backbone, method)
-        if not path.exists():
-            raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
-    elif Path(name).suffix == ".safetensors":
-        path, backbone, method = Path(name), "", ""
-    else:
-        raise WeightsError(
-            f"unknown model {str(name)!r}; known are {', '.join(published()) or 'none'}, or a .safetensors file"
-        )
+    path = _find(name)
     about, state = _read(path)
     try:
-        enhancer = Enhancer(backbone or about["backbone"], method or about["method"])
+        # A published name says more than the file: blend runs on the weights of global.
+        backbone, method = str(name).split("-") if str(name) in _names() else (about["backbone"], about["method"])
+        enhancer = Enhancer(backbone, method)
         enhancer.load_state_dict({key: tensor.float() for key, tensor in state.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -82,15 +79,38 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
     return enhancer.to(device).eval()
 
 
-def card(name: str) -> dict[str, Any]:
-    """What is written in a published model's file about itself, and its size in bytes."""
-    backbone, _, method = name.partition("-")
-    path = _file(backbone, method)
+def card(name: str | Path) -> dict[str, Any]:
+    """What a published model's file, or any file of weights, says about itself, and its size in bytes."""
+    path = _find(name)
     return {**_read(path)[0], "bytes": path.stat().st_size}
 
 
-def _file(backbone: str, method: str) -> Path:
-    return folder() / f"{backbone}-{METHODS[method].weights or method}.safetensors"
+def scores() -> dict[str, Any]:
+    """What the published models scored, as `train.publish` wrote it: {} where that was never done."""
+    path = folder() / SCORES
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _names() -> dict[str, Path]:
+    """Every name that could be published, and its file."""
+    return {
+        f"{backbone}-{name}": folder() / f"{backbone}-{method.weights or name}.safetensors"
+        for backbone in BACKBONES
+        for name, method in METHODS.items()
+    }
+
+
+def _find(name: str | Path) -> Path:
+    """The file a name stands for."""
+    path = _names().get(str(name))
+    if path is None and Path(name).suffix == ".safetensors":
+        return Path(name)
+    if path is None:
+        known = ", ".join(published()) or "none"
+        raise WeightsError(f"unknown model {str(name)!r}; known are {known}, or a .safetensors file")
+    if not path.exists():
+        raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
+    return path
 
 
 def _state(enhancer: Enhancer) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from ranlen.enhancer import Enhancer
 from ranlen.images import Photo
 from ranlen.losses import RegionLoss
 from ranlen.regions import RegionMask
-from train import data
+from train import data, evaluate, publish
 from train.__main__ import main
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
@@ -104,6 +104,39 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, t
     assert [row["epoch"] for row in rows] == [1, 2]
 
 
+@pytest.mark.slow
+def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
+    settings = {**TINY, "epochs": 1, "data": str(pairs)}
+    train(TrainConfig(**settings, method="global", out=str(tmp_path / "g")))
+    start = str(tmp_path / "g" / "best.safetensors")
+    train(TrainConfig(**settings, method="ranlen", out=str(tmp_path / "r"), start=start))
+    shelf = tmp_path / "weights"
+    shelf.mkdir()
+    (shelf / "README.md").write_text(f"before\n{publish.MARK}\nold\n{publish.END}\nafter\n")
+    monkeypatch.setenv("RANLEN_WEIGHTS", str(shelf))
+    assert publish.main([str(tmp_path / "g"), str(tmp_path / "r"), "--data", str(pairs)]) == 0
+
+    assert weights.published() == ["star_dce-global", "star_dce-blend", "star_dce-ranlen"]
+    config = weights.card("star_dce-ranlen")["card"]["config"]
+    assert (config["data"], config["start"], "out" in config) == (pairs.name, "star_dce-global", False)
+    scores = weights.scores()["models"]
+    assert list(scores) == ["input", "gamma 1/2.2", *weights.published()]
+    assert set(scores["input"]) == {"circle", *data.SHAPES}
+    assert scores["input"]["circle"]["images"] == 2
+    assert scores["star_dce-ranlen"]["circle"]["changed_c"] == 0
+    text = (shelf / "README.md").read_text()
+    assert text.startswith("before")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert f"| star_dce-blend | {scores['star_dce-blend']['circle']['psnr_a']:.2f} |" in text
+    assert publish.main([str(tmp_path / "nothing"), "--data", str(pairs)]) == 2
+
+
+def test_evaluation_refuses_masks_it_does_not_have(pairs, capsys):
+    assert evaluate.main(["--data", str(pairs), "--masks", "subject"]) == 2
+    assert "no masks of the kind 'subject'" in capsys.readouterr().err
+
+
 def test_a_batch_is_a_function_of_its_step(pairs):
     names = data.read_split(pairs, "train")
     loaded = data.load_pairs(pairs, names)
@@ -135,6 +168,16 @@ def test_every_shape_of_mask_is_drawn_and_none_is_empty():
     assert b.min() > 0
     assert c.max() < 1
     assert a.std() > 0.05
+
+
+def test_silhouettes_for_scoring_are_not_trained_on(tmp_path):
+    for i in range(10):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        pixels[10 : 20 + i, 10:30] = 255
+        Photo(pixels).write(tmp_path / f"subject{i // 2}_{i % 2}.png")
+    training, scoring = (data.load_silhouettes(tmp_path, scoring=scoring) for scoring in (False, True))
+    assert (len(training), len(scoring)) == (8, 2)
+    assert not {core.sum() for core in training} & {core.sum() for core in scoring}
 
 
 def test_darkening_darkens_and_rounds_to_8_bits():

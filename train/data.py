@@ -106,11 +106,13 @@ def load_photos(folder: Path) -> Tensor:
     return torch.stack([read_small(path) for path in tqdm(paths, "reading photos", leave=False)])
 
 
-def load_silhouettes(folder: Path) -> list[np.ndarray]:
-    """Subject masks below a folder as booleans (256, 256)."""
-    paths = sorted(path for path in folder.rglob("*.png"))
+def load_silhouettes(folder: Path, *, scoring: bool = False) -> list[np.ndarray]:
+    """Subject masks below a folder, booleans (256, 256): every fifth scene is for scoring, the others to train on."""
+    paths = sorted(folder.rglob("*.png"))
+    held = sorted({scene(path.stem) for path in paths})[::5]
+    paths = [path for path in paths if (scene(path.stem) in held) == scoring]
     if not paths:
-        raise DataError(f"no PNG masks in {folder}")
+        raise DataError(f"no PNG masks in {folder}, or too few to keep some for scoring")
     cores = [(read_small(path)[0] >= 128).numpy() for path in paths]
     return [core for core in cores if 0.01 < core.mean() < 0.7]
 

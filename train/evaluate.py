@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,8 @@ from train.data import (
     random_mask,
     read_split,
 )
+
+Report = dict[str, Any]  # see `evaluate`
 
 CHUNK = 16
 COLUMNS = {
@@ -102,7 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="file to write the scores to")
     options = parser.parse_args(arguments)
     try:
-        report = evaluate(options)
+        names = weights.published() if options.models == "all" else options.models.split(",")
+        shapes = None if options.masks == "all" else options.masks.split(",")
+        report = evaluate(options.data, options.split, names, shapes, options.silhouettes)
     except (DataError, WeightsError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 2
@@ -112,20 +117,31 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def evaluate(options: argparse.Namespace) -> dict[str, object]:
-    """Scores of each model under each kind of mask, as the JSON file has them."""
-    silhouettes = load_silhouettes(options.silhouettes) if options.silhouettes else []
-    shapes = (
-        ["circle", *SHAPES, *(["subject"] if silhouettes else [])]
-        if options.masks == "all"
-        else options.masks.split(",")
-    )
+def evaluate(
+    data: Path, split: str, names: Sequence[str], shapes: Sequence[str] | None, silhouettes: Path | None
+) -> Report:
+    """Score models, the untouched input and a gamma curve.
+
+    Args:
+        data: folder with low/, high/ and split.json.
+        split: a key of split.json.
+        names: published models or files of weights.
+        shapes: kinds of masks; none: all there are.
+        silhouettes: folder of subject masks, for the kind "subject".
+
+    Returns:
+        {"data", "split", "models": {name: {shape: {figure: mean, ..., "images": count}}}}
+    """
+    subjects = load_silhouettes(silhouettes, scoring=True) if silhouettes else []
+    known = ["circle", *SHAPES, *(["subject"] if subjects else [])]
+    shapes = known if shapes is None else shapes
     for shape in shapes:
-        if shape not in ("circle", *SHAPES, "subject") or (shape == "subject" and not silhouettes):
-            raise DataError(f"cannot evaluate with masks of the kind {shape!r}; subject needs --silhouettes FOLDER")
-    names = weights.published() if options.models == "all" else options.models.split(",")
-    pairs = load_pairs(options.data, read_split(options.data, options.split))
-    masks = {shape: masks_for(shape, len(pairs), silhouettes) for shape in shapes}
+        if shape not in known:
+            raise DataError(
+                f"no masks of the kind {shape!r}; there are {', '.join(known)}; subject needs --silhouettes"
+            )
+    pairs = load_pairs(data, read_split(data, split))
+    masks = {shape: masks_for(shape, len(pairs), subjects) for shape in shapes}
     models: dict[str, dict[str, dict[str, float]]] = {}
     for name, gamma in (("input", 1.0), ("gamma 1/2.2", 1 / 2.2)):
         models[name] = {shape: mean_scores(score_gamma(pairs, masks[shape], gamma)) for shape in shapes}
@@ -135,10 +151,10 @@ def evaluate(options: argparse.Namespace) -> dict[str, object]:
     for scores in models.values():
         for figures in scores.values():
             figures["images"] = len(pairs)
-    return {"data": options.data.name, "split": options.split, "models": models}
+    return {"data": data.name, "split": split, "models": models}
 
 
-def print_report(report: dict) -> None:
+def print_report(report: Report) -> None:
     """One table per kind of mask."""
     models = report["models"]
     for shape in next(iter(models.values())):

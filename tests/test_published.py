@@ -1,0 +1,77 @@
+"""The weights in the repo: there, true to their card, and better than what anyone could do without them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ranlen import images, regions, retouch, weights
+from ranlen.backbones import BACKBONES
+from ranlen.enhancer import METHODS
+from train.config import load_config
+from train.publish import tables
+
+ROOT = Path(__file__).parent.parent
+NAMES = [f"{backbone}-{method}" for backbone in BACKBONES for method in METHODS]
+
+
+@pytest.fixture(autouse=True)
+def shipped(monkeypatch):
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+
+
+def test_every_backbone_is_published_under_every_method():
+    assert weights.published() == NAMES
+
+
+def test_scores_are_of_the_files_that_are_there():
+    files = sorted((ROOT / "weights").glob("*.safetensors"))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    assert weights.scores()["sha256"] == digests
+
+
+def test_the_model_card_shows_the_scores():
+    assert tables(weights.scores()) in (ROOT / "weights" / "README.md").read_text()
+
+
+def test_the_readme_shows_the_scores():
+    readme = (ROOT / "README.md").read_text()
+    for name, shapes in weights.scores()["models"].items():
+        assert f"| {name} | {shapes['circle']['psnr_a']:.2f} |" in readme
+
+
+def test_local_networks_are_ahead_where_they_should_be():
+    models = {name: shapes["circle"] for name, shapes in weights.scores()["models"].items()}
+    gamma = models["gamma 1/2.2"]["psnr_a"]
+    for backbone in BACKBONES:
+        glob, concat, ranlen = (models[f"{backbone}-{method}"] for method in ("global", "concat", "ranlen"))
+        assert min(glob["psnr_a"], ranlen["psnr_a"]) > gamma + 3
+        assert ranlen["psnr_a"] > concat["psnr_a"]
+        assert ranlen["changed_c"] == concat["changed_c"] == 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith("blend")])
+def test_each_file_tells_how_it_was_made(name):
+    config = weights.card(name)["card"]["config"]
+    settings = load_config(ROOT / "train" / "configs" / f"{name}.toml", {})
+    for key in ("backbone", "method", "epochs", "batch", "lr", "alpha", "beta", "gamma", "fade", "validation", "seed"):
+        assert config[key] == getattr(settings, key), key
+    for value in config.values():
+        assert "/" not in str(value)
+
+
+@pytest.mark.parametrize("example", ["astronaut", "chelsea", "coffee"])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_examples_are_lit_where_they_are_marked(backbone, example):
+    photo = images.read(ROOT / "demo" / "examples" / f"{example}.jpg")
+    height, width = photo.size
+    core = regions.disc(photo.size, (width / 2, height / 2), height / 4)
+    mask = retouch.region_mask(core)
+    lighting = retouch.predict(photo, mask, weights.load(f"{backbone}-ranlen"))
+    means = [retouch.render(photo, lighting, degree).pixels[core].mean() for degree in (0, 0.5, 1, 1.5)]
+    assert means[0] == photo.pixels[core].mean()
+    assert all(np.diff(means) > 5)
+    assert 1.5 * means[0] < means[2] < 200

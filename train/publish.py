@@ -1,0 +1,114 @@
+"""Publish trained networks: `python -m train.publish RUN ... --data FOLDER --silhouettes FOLDER`.
+
+Copies the best weights of each run into the folder of published weights, scores all published models on the test split
+and writes the scores beside them, as scores.json and as the table in README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ranlen import weights
+from ranlen.files import write_atomically
+from ranlen.weights import WeightsError
+from train.data import DataError
+from train.evaluate import Report, evaluate
+
+MARK = "<!-- scores: written by python -m train.publish -->"
+END = "<!-- end of scores -->"
+FIGURES = {  # column: (figure, digits)
+    "PSNR A": ("psnr_a", 2),
+    "SSIM A": ("ssim_a", 3),
+    "SSIM A, paper's": ("ssim_a_paper", 3),
+    "PSNR B": ("psnr_b", 2),
+    "slope B": ("peak_slope", 2),
+    "halo B": ("non_monotonicity", 3),
+    "PSNR C raw": ("psnr_c_raw", 1),
+    "changed C": ("changed_c", 3),
+    "clipped A": ("clipped_a", 4),
+}
+TITLES = {"circle": "the paper's circles"}
+
+
+def publish(runs: list[Path], data: Path, silhouettes: Path | None) -> Report:
+    """Copy, score, write; returns what was written to scores.json."""
+    for run in runs:
+        best = run / "best.safetensors"
+        about = weights.card(best)
+        target = weights.folder() / f"{about['backbone']}-{about['method']}.safetensors"
+        weights.save(weights.load(best), target, without_places(about["card"]))
+    names = weights.published()
+    report = evaluate(data, "test", names, None, silhouettes)
+    report["sha256"] = {path.name: digest(path) for path in sorted(weights.folder().glob("*.safetensors"))}
+    write_atomically(weights.folder() / weights.SCORES, (json.dumps(rounded(report), indent=1) + "\n").encode())
+    readme = weights.folder() / "README.md"
+    write_atomically(readme, with_tables(readme.read_text(), rounded(report)).encode())
+    return report
+
+
+def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card that names folders by their last part and does not tell where they were."""
+    config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
+    for key in ("data", "photos", "silhouettes"):
+        config[key] = Path(config[key]).name
+    if config["start"]:
+        about = weights.card(config["start"])
+        config["start"] = f"{about['backbone']}-{about['method']}"
+    return {**card, "config": config}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def rounded(value: Any) -> Any:
+    """The same structure with five decimals, which is more than the photos can tell apart."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def with_tables(text: str, report: Report) -> str:
+    """A model card with the tables between its marks replaced."""
+    before, _, rest = text.partition(MARK)
+    _, _, after = rest.partition(END)
+    return f"{before}{MARK}\n{tables(report)}{END}{after}"
+
+
+def tables(report: Report) -> str:
+    """One Markdown table per kind of mask."""
+    models = report["models"]
+    lines = []
+    for shape, figures in models["input"].items():
+        lines += ["", f"**{TITLES.get(shape, shape).capitalize()}**, {figures['images']} photos", ""]
+        lines += ["| | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
+        for name, scores in models.items():
+            cells = (f"{scores[shape][key]:.{digits}f}" for key, digits in FIGURES.values())
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line; 2 for a command that makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m train.publish", description="Publish trained networks.")
+    parser.add_argument("runs", type=Path, nargs="*", help="--out folders of finished trainings; none: score again")
+    parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
+    parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, to score with them too")
+    options = parser.parse_args(arguments)
+    try:
+        publish(options.runs, options.data, options.silhouettes)
+    except (DataError, WeightsError, OSError) as error:
+        print(f"publish: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
