@@ -21,6 +21,8 @@ from ranlen.regions import Size, resize
 
 MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
+GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
+SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
 STRIP_PIXELS = 1 << 18  # pixels rendered at a time: 24 curve maps of this many are 25 MB
 
 
@@ -150,6 +152,22 @@ def check_degree(degree: float) -> float:
     return degree
 
 
+def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
+    """Take colour out of deep shadows as far as they were lifted: there it is noise, rounding and compression.
+
+    The share taken out is (1 - grey before / grey after) SHADOW / (grey before + SHADOW): nothing where no light was
+    added, little above a tenth of full scale. Lifted as it is, the brown of a night sky turns olive.
+
+    Args:
+        image: (N, 3, H, W) in [0, 1].
+        lit: the same after lighting.
+    """
+    weights = image.new_tensor(GREY).view(1, 3, 1, 1)
+    before, after = (weights * image).sum(1, keepdim=True), (weights * lit).sum(1, keepdim=True)
+    lifted = (1 - (before + 1e-4) / (after + 1e-4)).clamp(min=0)
+    return lit + lifted * (SHADOW / (before + SHADOW)) * (after - lit)
+
+
 def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor | None = None) -> Tensor:
     """Light an image with a field of any size; differentiable, and the reference that `render_pixels` is held to.
 
@@ -164,7 +182,7 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor
     maps = resize(field.maps(), size)
     if window is not None:
         maps = maps * resize(window, size)
-    return field.with_maps(maps).apply(image, degree)
+    return mute_shadows(image, field.with_maps(maps).apply(image, degree))
 
 
 def render_pixels(
@@ -191,7 +209,7 @@ def render_pixels(
         light = sample(maps, size, rows, cols)
         if window is not None:
             light = light * sample(window, size, rows, cols)
-        part = field.with_maps(light).apply(part, degree)
+        part = mute_shadows(part, field.with_maps(light).apply(part, degree))
         lit[rows, cols] = (part[0].permute(1, 2, 0) * peak).round().clamp(0, peak).cpu().numpy().astype(pixels.dtype)
     return lit
 

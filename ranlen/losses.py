@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ranlen.fields import Curves, Illumination, LightField, render
+from ranlen.fields import GREY, Curves, Illumination, LightField, render
 from ranlen.regions import RegionMask, resize, smoothstep
-
-GREY = (0.2989, 0.587, 0.114)
 
 
 def region_mean(error: Tensor, area: Tensor) -> Tensor:

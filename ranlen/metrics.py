@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.losses import GREY, faded, region_mean, second_differences
+from ranlen.fields import GREY
+from ranlen.losses import faded, region_mean, second_differences
 from ranlen.regions import RegionMask
 
 PROFILE_BINS = 24

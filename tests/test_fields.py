@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ranlen import fields
-from ranlen.fields import BilateralGrid, Curves, Illumination, LightField, render, render_pixels
+from ranlen.fields import BilateralGrid, Curves, Illumination, LightField, mute_shadows, render, render_pixels
 from ranlen.regions import RegionMask, smoothstep
 
 GENERATOR = torch.Generator().manual_seed(5)
@@ -39,7 +39,7 @@ def test_degree_0_returns_the_image_exactly(kind):
 @every_kind
 def test_degree_1_is_the_field_as_trained(kind):
     field, image = make(kind), random(1, 3, 12, 16)
-    torch.testing.assert_close(render(field, image, 1), field.apply(image, 1))
+    torch.testing.assert_close(render(field, image, 1), mute_shadows(image, field.apply(image, 1)))
     assert (render(field, image, 1) - image).abs().max() > 0.05
 
 
@@ -70,6 +70,25 @@ def test_nothing_clips_that_was_not_clipped_and_tones_keep_their_order(kind, deg
     torch.testing.assert_close(lit[-1], image[-1])
     assert (lit.diff(dim=0) >= -1e-6).all()
     assert (lit[:-1] < 1).all()
+
+
+def test_lifted_shadows_lose_colour_and_nothing_else_does():
+    def colour(pixel):
+        return (max(pixel) - min(pixel)) / max(pixel)
+
+    def muted(pixel, gain):
+        image = torch.tensor(pixel).view(1, 3, 1, 1)
+        return mute_shadows(image, (image * gain).clamp(max=1)).flatten().tolist()
+
+    night, day = [0.037, 0.031, 0.016], [0.4, 0.3, 0.15]
+    assert colour(muted(night, 10)) < 0.7 * colour(night)
+    assert muted(night, 1) == pytest.approx(night)
+    assert muted(night, 0.5) == pytest.approx([0.5 * v for v in night])
+    assert colour(muted(day, 2)) > 0.93 * colour(day)
+    grey = sum(w * v for w, v in zip(fields.GREY, muted(night, 10), strict=True))
+    assert grey == pytest.approx(10 * sum(w * v for w, v in zip(fields.GREY, night, strict=True)), rel=1e-3)
+    assert muted([0.0, 0.0, 0.0], 5) == [0, 0, 0]
+    assert muted([1.0, 1.0, 1.0], 5) == pytest.approx([1, 1, 1], abs=1e-5)
 
 
 def test_illumination_is_the_smooth_form_of_deepupes_clipped_retinex():
@@ -153,7 +172,7 @@ def render_whole(field: LightField, image: torch.Tensor, degree: float, window: 
     size = image.shape[-2:]
     grow = {"size": size, "mode": "bilinear", "align_corners": False}
     maps = torch.nn.functional.interpolate(field.maps(), **grow) * torch.nn.functional.interpolate(window, **grow)
-    return field.with_maps(maps).apply(image, degree)
+    return mute_shadows(image, field.with_maps(maps).apply(image, degree))
 
 
 @every_kind

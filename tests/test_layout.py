@@ -19,7 +19,7 @@ ALLOWED = {
     "backbones": {"layers", "fields", "backbones"},
     "enhancer": {"backbones", "layers", "fields", "regions"},
     "losses": {"fields", "regions"},
-    "metrics": {"losses", "regions"},
+    "metrics": {"fields", "losses", "regions"},
     "images": {"files", "regions"},
     "weights": {"files", "backbones", "enhancer"},
     "edits": {"regions"},

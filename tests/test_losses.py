@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ranlen import losses
-from ranlen.fields import Curves, Illumination
+from ranlen.fields import Curves, Illumination, render
 from ranlen.losses import RegionLoss, gradient_smooth, region_mean, smoothness
 from ranlen.regions import RegionMask
 
@@ -142,14 +142,14 @@ class TestRegionLoss:
         field = make(self.maps())
         target = losses.faded(image, image.sqrt(), mask.ramp())
         _, parts = RegionLoss()(field, image, image.sqrt(), target, mask)
-        error = ((field.apply(image, 1) - target) ** 2).mean(1, keepdim=True)
+        error = ((render(field, image) - target) ** 2).mean(1, keepdim=True)
         expected = torch.stack([e[m == 1].mean() for e, m in zip(error, mask.b, strict=True)]).mean()
         assert parts["fade"] == pytest.approx(expected.item(), rel=1e-5)
 
     def test_the_loss_of_c_is_the_squared_error_to_the_dark_image(self, make, image, mask):
         field = make(self.maps())
         _, parts = RegionLoss()(field, image, image, image, mask)
-        error = ((field.apply(image, 1) - image) ** 2).mean(1, keepdim=True)
+        error = ((render(field, image) - image) ** 2).mean(1, keepdim=True)
         expected = torch.stack([e[m == 1].mean() for e, m in zip(error, mask.c, strict=True)]).mean()
         assert parts["c"] == pytest.approx(expected.item(), rel=1e-5)
 
