@@ -114,7 +114,10 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     shelf.mkdir()
     (shelf / "README.md").write_text(f"before\n{publish.MARK}\nold\n{publish.END}\nafter\n")
     monkeypatch.setenv("RANLEN_WEIGHTS", str(shelf))
-    assert publish.main([str(tmp_path / "g"), str(tmp_path / "r"), "--data", str(pairs)]) == 0
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{publish.MARK}{publish.END}")
+    runs = [str(tmp_path / "g"), str(tmp_path / "r")]
+    assert publish.main([*runs, "--data", str(pairs), "--readme", str(readme)]) == 0
 
     assert weights.published() == ["star_dce-global", "star_dce-blend", "star_dce-ranlen"]
     config = weights.card("star_dce-ranlen")["card"]["config"]
@@ -128,7 +131,10 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     assert text.startswith("before")
     assert text.endswith("after\n")
     assert "old" not in text
-    assert f"| star_dce-blend | {scores['star_dce-blend']['circle']['psnr_a']:.2f} |" in text
+    row = f"| star_dce-blend | {scores['star_dce-blend']['circle']['psnr_a']:.2f} |"
+    assert text.count(row) >= 1
+    assert readme.read_text().count("| star_dce-blend |") == 1
+    assert row in readme.read_text()
     assert publish.main([str(tmp_path / "nothing"), "--data", str(pairs)]) == 2
 
 

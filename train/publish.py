@@ -36,8 +36,8 @@ FIGURES = {  # column: (figure, digits)
 TITLES = {"circle": "the paper's circles"}
 
 
-def publish(runs: list[Path], data: Path, silhouettes: Path | None) -> Report:
-    """Copy, score, write; returns what was written to scores.json."""
+def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path | None) -> None:
+    """Copy, score, write."""
     for run in runs:
         best = run / "best.safetensors"
         about = weights.card(best)
@@ -47,9 +47,10 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None) -> Report:
     report = evaluate(data, "test", names, None, silhouettes)
     report["sha256"] = {path.name: digest(path) for path in sorted(weights.folder().glob("*.safetensors"))}
     write_atomically(weights.folder() / weights.SCORES, (json.dumps(rounded(report), indent=1) + "\n").encode())
-    readme = weights.folder() / "README.md"
-    write_atomically(readme, with_tables(readme.read_text(), rounded(report)).encode())
-    return report
+    shapes = list(report["models"]["input"])
+    for page, shown in ((weights.folder() / "README.md", shapes), (readme, shapes[:1])):
+        if page:
+            write_atomically(page, with_tables(page.read_text(), rounded(report), shown).encode())
 
 
 def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,19 +76,20 @@ def rounded(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
 
 
-def with_tables(text: str, report: Report) -> str:
-    """A model card with the tables between its marks replaced."""
+def with_tables(text: str, report: Report, shapes: list[str]) -> str:
+    """A page with what is between its marks replaced by tables."""
     before, _, rest = text.partition(MARK)
     _, _, after = rest.partition(END)
-    return f"{before}{MARK}\n{tables(report)}{END}{after}"
+    return f"{before}{MARK}\n{tables(report, shapes)}{END}{after}"
 
 
-def tables(report: Report) -> str:
+def tables(report: Report, shapes: list[str]) -> str:
     """One Markdown table per kind of mask."""
     models = report["models"]
     lines = []
-    for shape, figures in models["input"].items():
-        lines += ["", f"**{TITLES.get(shape, shape).capitalize()}**, {figures['images']} photos", ""]
+    for shape in shapes:
+        title = TITLES.get(shape, shape).capitalize()
+        lines += ["", f"**{title}**, {models['input'][shape]['images']} photos", ""]
         lines += ["| | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
         for name, scores in models.items():
             cells = (f"{scores[shape][key]:.{digits}f}" for key, digits in FIGURES.values())
@@ -101,9 +103,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, nargs="*", help="--out folders of finished trainings; none: score again")
     parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
     parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, to score with them too")
+    parser.add_argument("--readme", type=Path, help="Markdown file that shows the first table, between the same marks")
     options = parser.parse_args(arguments)
     try:
-        publish(options.runs, options.data, options.silhouettes)
+        publish(options.runs, options.data, options.silhouettes, options.readme)
     except (DataError, WeightsError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 2
