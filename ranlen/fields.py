@@ -23,6 +23,7 @@ MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
 SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
+SPARED = 3.0  # log gain that white is spared; any more would turn the order of tones round
 STRIP_PIXELS = 1 << 18  # pixels rendered at a time: 24 curve maps of this many are 25 MB
 
 
@@ -68,7 +69,8 @@ class Illumination:
         return Illumination(maps)
 
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        illumination = torch.exp((-degree * self.log_gain).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN))
+        log_gain = (degree * self.log_gain).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN)
+        illumination = torch.exp(-log_gain * share(image, log_gain))
         return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
 
     def scaled(self, alpha: float) -> Illumination:
@@ -95,7 +97,10 @@ class Curves:
         return Curves(maps)
 
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        for curve in (degree * self.curves).clamp(-1, 1).split(3, dim=1):
+        curves = (degree * self.curves).clamp(-1, 1).unflatten(1, (-1, 3))
+        near_white = (curves.abs() / (1.01 - curves.abs())).sum(1)  # how fast the log gain grows there with the curves
+        curves = curves * share(image, near_white)[:, None]
+        for curve in curves.unbind(1):
             image = image + curve * (image * image - image)
         return image
 
@@ -150,6 +155,19 @@ def check_degree(degree: float) -> float:
             f"degree is a number from 0 (the photo as it is) to {MAX_DEGREE:g}, 1 as trained; got {degree}"
         )
     return degree
+
+
+def share(image: Tensor, log_gain: Tensor) -> Tensor:
+    """How much of the light each pixel gets: all in the dark, little in highlights; a lamp needs no lighting.
+
+    1 - x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
+    spared as much as under 3 and no more.
+
+    Args:
+        image: (N, 3, H, W) in [0, 1].
+        log_gain: (N, 3, H, W), what the pixels would get.
+    """
+    return 1 - image.amax(1, keepdim=True) ** 4 * (SPARED / log_gain.abs().clamp(min=SPARED))
 
 
 def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:

@@ -94,9 +94,11 @@ def test_lifted_shadows_lose_colour_and_nothing_else_does():
 def test_illumination_is_the_smooth_form_of_deepupes_clipped_retinex():
     s = random(1, 3, 6, 6) * 0.8 + 0.1
     image = random(1, 3, 6, 6)
+    spared = 1 - image.amax(1, keepdim=True) ** 4
     lit = Illumination(-torch.log(s)).apply(image, 1)
-    torch.testing.assert_close(lit, image / (s + (1 - s) * image))
-    torch.testing.assert_close(torch.logit(lit), torch.logit(image) - torch.log(s), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(lit, image / (s**spared + (1 - s**spared) * image))
+    expected = torch.logit(image) - spared * torch.log(s)
+    torch.testing.assert_close(torch.logit(lit), expected, rtol=1e-3, atol=1e-4)
     # For deep shadows it is plain Retinex, I / S.
     shadow = image / 1000
     torch.testing.assert_close(Illumination(-torch.log(s)).apply(shadow, 1), shadow / s, rtol=0.02, atol=0)
@@ -112,12 +114,22 @@ def test_a_grey_light_leaves_grey_grey():
         torch.testing.assert_close(lit, lit[:, :1].expand_as(lit))
 
 
+@every_kind
+def test_highlights_are_spared(kind):
+    field = make(kind, strength=0.3 if kind is Curves else 1)
+    lamp = torch.tensor([1.0, 0.6, 0.1]).view(1, 3, 1, 1).expand(1, 3, 12, 16)
+    torch.testing.assert_close(field.apply(lamp, 1), lamp)
+    dark = lamp * 0.1
+    assert (field.apply(dark, 1) / dark).mean() > 1.3
+
+
 def test_curves_are_those_of_zero_dce():
-    image, curves = random(1, 3, 1, 1), random(1, 24, 1, 1) * 2 - 1
+    image, curves = random(1, 3, 1, 1), random(1, 24, 1, 1) * 0.4 - 0.4
     x = image.flatten().tolist()
+    spared = 1 - max(x) ** 4
     for step in range(8):
         for channel in range(3):
-            r = curves[0, 3 * step + channel, 0, 0].item()
+            r = spared * curves[0, 3 * step + channel, 0, 0].item()
             x[channel] = x[channel] + r * (x[channel] ** 2 - x[channel])
     torch.testing.assert_close(Curves(curves).apply(image, 1).flatten(), torch.tensor(x))
 
