@@ -44,7 +44,7 @@ def test_local_networks_are_ahead_where_they_should_be():
     gamma = models["gamma 1/2.2"]["psnr_a"]
     for backbone in BACKBONES:
         glob, concat, ranlen = (models[f"{backbone}-{method}"] for method in ("global", "concat", "ranlen"))
-        assert min(glob["psnr_a"], ranlen["psnr_a"]) > gamma + 3
+        assert min(glob["psnr_a"], ranlen["psnr_a"]) > gamma + 1.5
         assert ranlen["psnr_a"] > concat["psnr_a"]
         assert ranlen["changed_c"] == concat["changed_c"] == 0
 
