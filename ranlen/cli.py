@@ -7,6 +7,7 @@ Heavy modules are imported where they are used, so that --help and usage errors 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our output has seen enough: `ranlen models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain on its way out
+        return 0
     except UsageError as error:
         parser.exit(2, f"ranlen: {error}\n")
     except (ValueError, OSError) as error:

@@ -91,6 +91,20 @@ def test_models_lists_every_model(run):
     assert names == [f"{b}-{m}" for b in ("deepupe", "star_dce") for m in ("global", "blend", "concat", "ranlen")]
 
 
+def test_a_reader_who_has_seen_enough_is_no_error(weights_folder):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "ranlen", "models"],
+        env={**os.environ, "RANLEN_WEIGHTS": str(weights_folder)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_help_and_usage_errors_do_not_wait_for_torch(run):
     code = "import sys; from ranlen.cli import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
