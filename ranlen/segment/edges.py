@@ -12,12 +12,16 @@ TINY = 16  # shortest side of a mask whose border is worth refining
 SMOOTHNESS = 1e-3  # of the guided filter: differences in brightness below its square root are noise
 
 
-def tidy(mask: np.ndarray, inside: Sequence[tuple[int, int]] = ()) -> np.ndarray:
+Pixel = tuple[int, int]  # (x, y)
+
+
+def tidy(mask: np.ndarray, inside: Sequence[Pixel] = (), outside: Sequence[Pixel] = ()) -> np.ndarray:
     """The part of a mask that was meant: the connected pieces that were clicked, opened a little, without holes.
 
     Args:
         mask: (H, W) booleans.
-        inside: (x, y) pixels on the subject; with none, the largest piece is the one.
+        inside: pixels on the subject; with none, the largest piece is the one.
+        outside: pixels that are not on it: holes there stay.
     """
     cross = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cross)
@@ -27,14 +31,16 @@ def tidy(mask: np.ndarray, inside: Sequence[tuple[int, int]] = ()) -> np.ndarray
     chosen = {int(labels[y, x]) for x, y in inside} - {0}
     if not inside and len(stats) > 1:
         chosen = {1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())}
-    return without_holes(np.isin(labels, list(chosen)))
+    return without_holes(np.isin(labels, list(chosen)), outside)
 
 
-def without_holes(mask: np.ndarray) -> np.ndarray:
-    """A mask (H, W) with everything filled that does not reach the frame."""
-    outside = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] != 2
+def without_holes(mask: np.ndarray, outside: Sequence[Pixel] = ()) -> np.ndarray:
+    """A mask (H, W) with its holes filled, except for those that hold one of the pixels `outside`."""
+    ground = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    for x, y in ((-1, -1), *outside):
+        if ground[y + 1, x + 1] == 1:
+            cv2.floodFill(ground, None, (x + 1, y + 1), 2)
+    return ground[1:-1, 1:-1] != 2
 
 
 def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -15,14 +15,15 @@ import numpy as np
 
 from ranlen.images import Photo, preview
 from ranlen.segment import edges
-from ranlen.segment.brighten import brightened, is_dark
+from ranlen.segment.brighten import brightened
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 
 WORK = 320  # longest side
 ITERATIONS = 3
-BLUR = 1.5  # sigma against the noise of the dark, at the working size
+BLUR = 1.5  # sigma against noise and texture, at the working size
 # Lengths in square roots of the photo's area.
 SEED = 0.04  # around a click lies what is clicked
+NEAR = 0.05  # and probably this much further
 CIRCLE = 0.2  # where the subject probably is
 REACH = 2.2 * CIRCLE  # where it ends for sure
 FLAT = 2.0  # standard deviation of a photo in which nothing can be told from anything
@@ -34,7 +35,7 @@ class Prepared:
 
     Attributes:
         size: (height, width) of the photo.
-        small: (h, w, 3) uint8, brightened, what the cut is made on.
+        small: (h, w, 3) uint8, brightened and blurred, what the cut is made on.
         guide: (H, W, 3) uint8, brightened, what borders are refined on.
     """
 
@@ -52,12 +53,7 @@ class GrabCut:
         """Two small copies of the photo."""
         guide = preview(photo, edges.GUIDE)
         small = preview(Photo(guide), WORK)
-        bright = brightened(small)
-        return Prepared(
-            photo.size,
-            cv2.GaussianBlur(bright, (0, 0), BLUR) if is_dark(small) else bright,
-            brightened(guide, like=small),
-        )
+        return Prepared(photo.size, cv2.GaussianBlur(brightened(small), (0, 0), BLUR), brightened(guide, like=small))
 
     def segment(self, prepared: Prepared, prompts: Prompts) -> np.ndarray:
         """The subject, booleans (H, W); see `Segmenter`."""
@@ -69,7 +65,7 @@ class GrabCut:
             x, y = next(point for point, pixel in zip(prompts.inside, inside, strict=True) if pixel in both)
             raise PromptError(f"the point {x:g},{y:g} is marked both as the subject and as not the subject: undo one")
         trimap = start(prepared, prompts, inside, outside)
-        mask = edges.tidy(cut(prepared.small, trimap), inside)
+        mask = edges.tidy(cut(prepared.small, trimap), inside, outside)
         if not mask.any():
             raise PromptError("nothing was found there: click the subject, or draw a larger box around it")
         return edges.refine(mask, prepared.guide, prepared.size)
@@ -96,8 +92,8 @@ def start(
     possible = to_inside <= REACH * unit
     if prompts.mask is not None:  # the answer so far is a better guess than any circle
         mask = cv2.resize(prompts.mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA).astype(bool)
-        probable = mask | (to_inside <= 2 * SEED * unit)
-        possible |= mask
+        probable = mask | (to_inside <= NEAR * unit)
+        possible |= cv2.distanceTransform(1 - mask.astype(np.uint8), cv2.DIST_L2, 3) <= CIRCLE * unit
     if prompts.box is not None:
         left, top, right, bottom = prompts.box
         (x0, y0), (x1, y1) = pixels([(left, top), (right, bottom)], prepared.size, size)
@@ -107,10 +103,11 @@ def start(
         possible = box
     frame = np.ones(size, bool)
     frame[1:-1, 1:-1] = False
-    nearer = to_inside < to_outside
-    trimap = np.where(probable & nearer, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    trimap[~possible | frame | ((to_outside <= SEED * unit) & ~nearer)] = cv2.GC_BGD
-    trimap[(to_inside <= SEED * unit) & nearer] = cv2.GC_FGD
+    refused = np.isfinite(to_outside) & (to_outside <= to_inside)
+    probable &= ~(refused & (to_outside <= NEAR * unit))
+    trimap = np.where(probable, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    trimap[~possible | frame | (refused & (to_outside <= SEED * unit))] = cv2.GC_BGD
+    trimap[~refused & (to_inside <= SEED * unit)] = cv2.GC_FGD
     return trimap
 
 
