@@ -119,6 +119,12 @@ def test_nothing_is_found_outside_the_box():
     assert mask[100, 190]
 
 
+def test_a_subject_that_the_frame_cuts_off_reaches_the_frame():
+    photo, _ = disc_photo()
+    mask = answer(GrabCut(), Photo(photo.pixels[:110]), Prompts(inside=((190, 80),)))
+    assert mask[-1, 170:210].all()
+
+
 def test_a_click_that_says_not_this_takes_it_away():
     photo, truth = disc_photo()
     second = regions.disc(SIZE, (80, 100), 50)

@@ -16,6 +16,7 @@ import numpy as np
 from ranlen.images import Photo, preview
 from ranlen.segment import edges
 from ranlen.segment.brighten import brightened
+from ranlen.segment.edges import Pixel
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 
 WORK = 320  # longest side
@@ -23,7 +24,6 @@ ITERATIONS = 3
 BLUR = 1.5  # sigma against noise and texture, at the working size
 # Lengths in square roots of the photo's area.
 SEED = 0.04  # around a click lies what is clicked
-NEAR = 0.05  # and probably this much further
 CIRCLE = 0.2  # where the subject probably is
 REACH = 2.2 * CIRCLE  # where it ends for sure
 FLAT = 2.0  # standard deviation of a photo in which nothing can be told from anything
@@ -71,9 +71,7 @@ class GrabCut:
         return edges.refine(mask, prepared.guide, prepared.size)
 
 
-def pixels(
-    points: Sequence[tuple[float, float]], size: tuple[int, int], small: tuple[int, int]
-) -> list[tuple[int, int]]:
+def pixels(points: Sequence[tuple[float, float]], size: tuple[int, int], small: tuple[int, int]) -> list[Pixel]:
     """The pixels (x, y) of the small copy that points of the photo fall on."""
     return [
         (min(int(x * small[1] / size[1]), small[1] - 1), min(int(y * small[0] / size[0]), small[0] - 1))
@@ -81,34 +79,44 @@ def pixels(
     ]
 
 
-def start(
-    prepared: Prepared, prompts: Prompts, inside: list[tuple[int, int]], outside: list[tuple[int, int]]
-) -> np.ndarray:
+def start(prepared: Prepared, prompts: Prompts, inside: list[Pixel], outside: list[Pixel]) -> np.ndarray:
     """What GrabCut is told, (h, w) of cv2.GC_*: certain around clicks and far from them, a guess in between."""
     size = prepared.small.shape[:2]
     unit = (size[0] * size[1]) ** 0.5
     to_inside, to_outside = distance(size, inside), distance(size, outside)
     probable = to_inside <= CIRCLE * unit
     possible = to_inside <= REACH * unit
+    known = np.full(size, SEED * unit)
     if prompts.mask is not None:  # the answer so far is a better guess than any circle
-        mask = cv2.resize(prompts.mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA).astype(bool)
-        probable = mask | (to_inside <= NEAR * unit)
-        possible |= cv2.distanceTransform(1 - mask.astype(np.uint8), cv2.DIST_L2, 3) <= CIRCLE * unit
+        mask = cv2.resize(prompts.mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
+        to_border = np.maximum(
+            *(cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for side in (mask, 1 - mask))
+        )
+        known = np.minimum(known, to_border)  # a correction is no larger than the error it is the middle of
+        probable = mask.astype(bool)
+        possible |= (mask > 0) | (to_border <= CIRCLE * unit)
     if prompts.box is not None:
-        left, top, right, bottom = prompts.box
-        (x0, y0), (x1, y1) = pixels([(left, top), (right, bottom)], prepared.size, size)
+        (x0, y0), (x1, y1) = pixels([prompts.box[:2], prompts.box[2:]], prepared.size, size)
         box = np.zeros(size, bool)
         box[y0 : y1 + 1, x0 : x1 + 1] = True
         probable = box if not inside and prompts.mask is None else probable & box
         possible = box
+    yes, no = discs(size, inside, known), discs(size, outside, known)
+    nearer = to_inside < to_outside
     frame = np.ones(size, bool)
     frame[1:-1, 1:-1] = False
-    refused = np.isfinite(to_outside) & (to_outside <= to_inside)
-    probable &= ~(refused & (to_outside <= NEAR * unit))
     trimap = np.where(probable, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    trimap[~possible | frame | (refused & (to_outside <= SEED * unit))] = cv2.GC_BGD
-    trimap[~refused & (to_inside <= SEED * unit)] = cv2.GC_FGD
+    trimap[~possible | (frame & ~probable) | (no & ~nearer)] = cv2.GC_BGD
+    trimap[yes & nearer] = cv2.GC_FGD
     return trimap
+
+
+def discs(size: tuple[int, int], points: list[Pixel], radii: np.ndarray) -> np.ndarray:
+    """Booleans (h, w), True around each point as far as `radii` (h, w) says there, and on the point itself."""
+    canvas = np.zeros(size, np.uint8)
+    for x, y in points:
+        cv2.circle(canvas, (x, y), int(radii[y, x]), 1, -1)
+    return canvas.astype(bool)
 
 
 def cut(small: np.ndarray, trimap: np.ndarray) -> np.ndarray:
@@ -122,7 +130,7 @@ def cut(small: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     return (answer == cv2.GC_FGD) | (answer == cv2.GC_PR_FGD)
 
 
-def distance(size: tuple[int, int], points: list[tuple[int, int]]) -> np.ndarray:
+def distance(size: tuple[int, int], points: list[Pixel]) -> np.ndarray:
     """Distance of each pixel (h, w) to the nearest of some pixels (x, y); infinite where there are none."""
     if not points:
         return np.full(size, np.inf, np.float32)

