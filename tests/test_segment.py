@@ -15,7 +15,7 @@ import torch
 
 from ranlen import cli, images, regions
 from ranlen.images import Photo
-from ranlen.segment import Prompts, checkpoints, choice, edges, sam
+from ranlen.segment import Prompts, checkpoints, choice, edges, package, sam
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.grabcut import GrabCut
@@ -51,7 +51,7 @@ def answer(segmenter, photo: Photo, prompts: Prompts) -> np.ndarray:
 
 def small_sam(seed: int = 0) -> Sam:
     """A SAM of the package's own classes, 256 pixels wide, with random weights."""
-    parts = sam.segment_anything().modeling
+    parts = package.segment_anything().modeling
     torch.manual_seed(seed)
     model = parts.Sam(
         parts.ImageEncoderViT(
@@ -230,39 +230,38 @@ def test_segment_anything_imports_without_a_torchvision_and_leaves_nothing_behin
     broken = {"torchvision": object(), "torchvision.io": object()}
     for name, module in broken.items():
         monkeypatch.setitem(sys.modules, name, module)
-    package = sam.segment_anything()
-    assert {"vit_b", "vit_l", "vit_h"} <= set(package.sam_model_registry)
+    imported = package.segment_anything()
+    assert {"vit_b", "vit_l", "vit_h"} <= set(imported.sam_model_registry)
     assert {name: module for name, module in sys.modules.items() if name.startswith("torchvision")} == broken
-    shrunk = package.utils.transforms.ResizeLongestSide(8).apply_image(np.zeros((32, 16, 3), np.uint8))
+    shrunk = imported.utils.transforms.ResizeLongestSide(8).apply_image(np.zeros((32, 16, 3), np.uint8))
     assert shrunk.shape == (8, 4, 3)
 
 
 def test_a_torchvision_that_works_is_used(monkeypatch):
-    monkeypatch.setattr(sam, "stand_ins", lambda: pytest.fail("not needed"))
-    for name, module in sam._torchvision_modules().items():
+    monkeypatch.setattr(package, "stand_ins", lambda: pytest.fail("not needed"))
+    for name in package._torchvision_modules():
         monkeypatch.delitem(sys.modules, name)
-        del module
     for name in ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
                  "torchvision.transforms.functional"):  # fmt: skip
         module = type(sys)(name)
         module.__spec__ = ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
-    with sam.some_torchvision():
+    with package.some_torchvision():
         assert sys.modules["torchvision"].__spec__ is not None
 
 
 def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "segment_anything", None)
-    monkeypatch.setattr(sam.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
-    monkeypatch.delitem(sys.modules, "segment_anything")
+    monkeypatch.delitem(sys.modules, "segment_anything", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path_importer_cache", {})
     with pytest.raises(SegmenterError, match="pip install segment-anything"):
-        sam.segment_anything()
+        package.segment_anything()
 
 
 @pytest.mark.parametrize("size", [(192, 256), (256, 256), (96, 128), (500, 300)])
 def test_the_logits_are_those_of_the_packages_own_predictor(random_sam, size):
     pixels = cv2.resize(disc_photo()[0].pixels, size[::-1])
-    predictor = sam.segment_anything().SamPredictor(random_sam.model)
+    predictor = package.segment_anything().SamPredictor(random_sam.model)
     prepared = random_sam.prepare(Photo(pixels))
     # Resizing differs by a level or two (ours averages areas), so the predictor is given our embedding.
     predictor.features, predictor.is_image_set = prepared.embedding, True
@@ -285,7 +284,7 @@ def test_the_logits_are_those_of_the_packages_own_predictor(random_sam, size):
 def test_the_embedding_is_that_of_the_packages_own_predictor_where_nothing_is_resized(random_sam, monkeypatch):
     monkeypatch.setattr(sam, "half_precision", lambda device: torch.autocast("cpu", enabled=False))
     pixels = disc_photo()[0].pixels[:192, :256]
-    predictor = sam.segment_anything().SamPredictor(random_sam.model)
+    predictor = package.segment_anything().SamPredictor(random_sam.model)
     predictor.set_image(pixels)
     torch.testing.assert_close(random_sam.prepare(Photo(pixels)).embedding, predictor.features)
 

@@ -6,34 +6,27 @@ two users would share it. With MobileSAM's checkpoint the encoder is our own Tin
 
 from __future__ import annotations
 
-import importlib
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
 from ranlen.images import Photo, preview
 from ranlen.segment import checkpoints, edges
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import Kind, SegmenterError
+from ranlen.segment.package import segment_anything
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 from ranlen.segment.tiny_vit import TinyViT
 
 MARGIN = 0.1  # a mask is as good as the best if the predicted IoU is at most this much lower
 NEARLY_ALL = 0.9  # of the frame: no subject
 CONFIDENCE = 8.0  # logit of a mask that is given as a prompt; SAM's own are about as large
-_importing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -227,67 +220,3 @@ def build(kind: Kind) -> Any:
             transformer=parts.TwoWayTransformer(depth=2, embedding_dim=width, mlp_dim=2048, num_heads=8),
         ),
     )
-
-
-def segment_anything() -> ModuleType:
-    """The package, imported when first needed.
-
-    Raises:
-        SegmenterError: it is not installed.
-    """
-    with _importing:
-        if "segment_anything" in sys.modules:
-            return sys.modules["segment_anything"]
-        try:
-            with some_torchvision():
-                return importlib.import_module("segment_anything")
-        except ImportError:
-            raise SegmenterError("SAM needs a package: pip install segment-anything (or 'ranlen[sam]')") from None
-
-
-@contextmanager
-def some_torchvision() -> Iterator[None]:
-    """The real torchvision where it can be imported, or else a stand-in for the few names that the package imports.
-
-    There is no torchvision for every build of torch, and the wrong one fails in its own ways. None of its functions is
-    needed for clicks. Afterwards `sys.modules` is as it was.
-    """
-    before = _torchvision_modules()
-    try:
-        importlib.import_module("torchvision.ops.boxes")
-        importlib.import_module("torchvision.transforms.functional")
-    except (ImportError, RuntimeError, OSError):  # absent; made for another torch; a library it needs is missing
-        _put_torchvision(stand_ins())
-        try:
-            yield
-        finally:
-            _put_torchvision(before)
-    else:
-        yield
-
-
-def stand_ins() -> dict[str, ModuleType]:
-    """Modules under the names of torchvision's, with what segment-anything imports from them."""
-
-    def unavailable(*_: Any) -> Any:
-        raise SegmenterError("automatic masks need a torchvision that fits this torch; clicks do not")
-
-    def resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-        return image.resize(size[::-1], Image.Resampling.BILINEAR)
-
-    names = ("", ".ops", ".ops.boxes", ".transforms", ".transforms.functional")
-    modules = {f"torchvision{name}": ModuleType(f"torchvision{name}") for name in names}
-    vars(modules["torchvision.ops.boxes"]).update(batched_nms=unavailable, box_area=unavailable)
-    vars(modules["torchvision.transforms.functional"]).update(resize=resize, to_pil_image=Image.fromarray)
-    return modules
-
-
-def _torchvision_modules() -> dict[str, ModuleType]:
-    return {name: module for name, module in sys.modules.items() if name.split(".")[0] == "torchvision"}
-
-
-def _put_torchvision(modules: dict[str, ModuleType]) -> None:
-    """Make these the only modules of torchvision that are imported."""
-    for name in _torchvision_modules():
-        del sys.modules[name]
-    sys.modules.update(modules)
