@@ -213,6 +213,19 @@ def test_tidy_keeps_what_was_clicked_without_specks_and_holes():
     assert not edges.tidy(mask, [(25, 30)], [(34, 26)])[25:28, 33:36].any()  # a hole that was asked for
 
 
+def test_specks_go_and_real_holes_stay():
+    mask = regions.disc((200, 200), (100, 100), 60)
+    mask[90:110, 90:110] = False  # as between an arm and a body
+    meant = mask.copy()
+    mask[70:73, 70:73] = False
+    mask[5:8, 5:8] = True
+    assert (edges.without_specks(mask) == meant).all()
+    speck = np.zeros((200, 200), bool)
+    speck[5:8, 5:8] = True
+    assert (edges.without_specks(speck) == speck).all()
+    assert edges.without_specks(np.ones((9, 9), bool)).all()
+
+
 def test_refining_finds_the_border_that_the_coarse_mask_missed():
     photo, truth = disc_photo(size=(960, 1280))
     coarse = cv2.resize(truth.astype(np.uint8), (80, 60), interpolation=cv2.INTER_NEAREST).astype(bool)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 GUIDE = 2048  # longest side at which borders are refined; the rest is upsampling
+SPECK = 1 / 2000  # of the frame: smaller pieces and holes are nobody's intention
 TINY = 16  # shortest side of a mask whose border is worth refining
 SMOOTHNESS = 1e-3  # of the guided filter: differences in brightness below its square root are noise
 
@@ -41,6 +42,16 @@ def without_holes(mask: np.ndarray, outside: Sequence[Pixel] = ()) -> np.ndarray
         if ground[y + 1, x + 1] == 1:
             cv2.floodFill(ground, None, (x + 1, y + 1), 2)
     return ground[1:-1, 1:-1] != 2
+
+
+def without_specks(mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) without small holes and small pieces; its largest piece stays, however small."""
+    for side in (False, True):
+        _, labels, stats, _ = cv2.connectedComponentsWithStats((mask == side).astype(np.uint8))
+        small = stats[:, cv2.CC_STAT_AREA] < SPECK * mask.size
+        small[[0, 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())] if len(stats) > 1 else 0] = False
+        mask = mask ^ small[labels]
+    return mask
 
 
 def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -126,7 +126,7 @@ class Sam:
         mask = (logits[chosen] > 0).cpu().numpy()
         if not mask.any():
             raise PromptError("nothing was found there: click the subject again, or draw a box around it")
-        return edges.refine(edges.without_holes(mask), prepared.guide, prepared.size)
+        return edges.refine(edges.without_specks(mask), prepared.guide, prepared.size)
 
     def _decode(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, Tensor]:
         """Logits (K, h, w) in the padded square, and predicted IoUs (K,)."""
