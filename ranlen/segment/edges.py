@@ -58,7 +58,8 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.nda
     """Put a coarse mask's border where the photo has one.
 
     A guided filter (He et al., 2010) on the photo seen along the colour that tells the subject from what is around it;
-    only a band of about two coarse pixels on either side of the border can change.
+    only a band of about a coarse pixel on either side of the border can change. Wider bands, and colour models of the
+    two sides, lose more thin parts than they find (measured on hand-made masks).
 
     Args:
         mask: (h, w) booleans.
@@ -71,9 +72,9 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.nda
     height, width = guide.shape[:2]
     if min(mask.shape) < TINY:
         return _enlarged(mask, size)
-    radius = round(2 * max(height / mask.shape[0], width / mask.shape[1], 1))
+    radius = max(1, round(max(height / mask.shape[0], width / mask.shape[1]) / 2))
     soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    rows, columns = _frame(soft > 0, 3 * radius)
+    rows, columns = _frame(soft > 0, 4 * radius)
     part = soft[rows, columns]
     if part.size and part.min() < 0.5 < part.max():
         part[:] = _guided(part, _contrast(part > 0.5, guide[rows, columns], radius), radius)
