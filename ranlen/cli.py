@@ -1,4 +1,4 @@
-"""The command line: `ranlen light`, `ranlen compare`, `ranlen models`.
+"""The command line: `ranlen light`, `ranlen compare`, `ranlen segment`, `ranlen models`.
 
 Exit code 2 for a command that makes no sense, 1 for a photo that cannot be processed; one line on stderr either way.
 Heavy modules are imported where they are used, so that --help and usage errors answer at once.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GROW = ("out", "in", "both")
 BACKBONES = ("deepupe", "star_dce")
 DEFAULT_MODEL = "deepupe-ranlen"
+SEGMENTERS = ("auto", "sam", "grabcut")
 
 
 class UsageError(Exception):
@@ -83,6 +84,27 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--backbone", choices=BACKBONES, default=BACKBONES[0])
     command.set_defaults(run=run_compare)
 
+    command = commands.add_parser("segment", help="find the subject from clicks and write its mask")
+    command.add_argument("photo", type=Path, help="JPEG, PNG, WebP, TIFF, BMP or HEIC")
+    command.add_argument("-o", "--output", type=Path, required=True, help="mask to write, white on the subject")
+    command.add_argument(
+        "--click",
+        type=numbers(2),
+        action="append",
+        default=[],
+        metavar="X,Y",
+        help="a pixel on the subject; can be repeated",
+    )
+    command.add_argument(
+        "--not", type=numbers(2), action="append", default=[], metavar="X,Y", dest="outside", help="a pixel off it"
+    )
+    command.add_argument("--box", type=numbers(4), metavar="X0,Y0,X1,Y1", help="a box around the subject")
+    command.add_argument(
+        "--segmenter", choices=SEGMENTERS, default="auto", help="auto: SAM where its weights are [auto]"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    command.set_defaults(run=run_segment)
+
     command = commands.add_parser("models", help="list the published models")
     command.set_defaults(run=run_models)
     return parser
@@ -117,6 +139,24 @@ def run_compare(options: argparse.Namespace) -> None:
     enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
     results = retouch.compare(photo, mask, enhancers, options.degree)
     sheet.contact_sheet(results, mask).write(options.output)
+
+
+def run_segment(options: argparse.Namespace) -> None:
+    """Write the mask of what was clicked."""
+    from ranlen import images
+    from ranlen.segment.choice import choose
+    from ranlen.segment.prompts import PromptError, Prompts, check_prompts
+
+    if images.format_of(options.output) == "JPEG":
+        raise UsageError("a mask needs a format that keeps it exactly: write a .png")
+    photo = images.read(options.photo)
+    try:
+        prompts = check_prompts(Prompts(tuple(options.click), tuple(options.outside), options.box), photo.size)
+    except PromptError as error:
+        raise UsageError(str(error)) from None
+    segmenter, _ = choose(options.segmenter, choose_device(options.device))
+    mask = segmenter.segment(segmenter.prepare(photo), prompts)
+    images.mask_photo(mask).write(options.output)
 
 
 def run_models(options: argparse.Namespace) -> None:

@@ -123,6 +123,11 @@ def read_mask(path: str | Path, size: Size) -> np.ndarray:
     return core if photo.alpha is None else core & (photo.alpha > half)
 
 
+def mask_photo(mask: np.ndarray) -> Photo:
+    """Booleans (H, W) as a grey photo, white where they are True: what `read_mask` reads."""
+    return Photo(np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2), grey=True)
+
+
 def write(photo: Photo, path: str | Path) -> None:
     """Write a photo, whole or not at all, in the format that the suffix names.
 

@@ -110,7 +110,7 @@ def test_help_and_usage_errors_do_not_wait_for_torch(run):
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
     done = run("--help")
     assert done.returncode == 0
-    for command in ("light", "compare", "models"):
+    for command in ("light", "compare", "segment", "models"):
         assert command in done.stdout
 
 

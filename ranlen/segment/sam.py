@@ -1,0 +1,222 @@
+"""SAM (Kirillov et al., 2023) through the `segment-anything` package: a photo is encoded once, each click is a decode.
+
+What the package's predictor does is done here by functions, because the predictor keeps the photo it was given last and
+two users would share it. With MobileSAM's checkpoint the encoder is our own TinyViT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ranlen.images import Photo, preview
+from ranlen.segment import checkpoints, edges
+from ranlen.segment.brighten import brightened
+from ranlen.segment.checkpoints import Kind, SegmenterError
+from ranlen.segment.package import segment_anything
+from ranlen.segment.prompts import PromptError, Prompts, check_prompts
+from ranlen.segment.tiny_vit import TinyViT
+
+MARGIN = 0.1  # a mask is as good as the best if the predicted IoU is at most this much lower
+NEARLY_ALL = 0.9  # of the frame: no subject
+CONFIDENCE = 8.0  # logit of a mask that is given as a prompt; SAM's own are about as large
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An encoded photo.
+
+    Attributes:
+        size: (height, width) of the photo.
+        inner: (height, width) of the photo within the square that SAM sees.
+        embedding: (1, C, h, w) float32.
+        guide: (H, W, 3) uint8, brightened, what borders are refined on.
+    """
+
+    size: tuple[int, int]
+    inner: tuple[int, int]
+    embedding: Tensor
+    guide: np.ndarray
+
+
+class Sam:
+    """A `Segmenter` around a model of the package; threads may share it, nothing of a photo is kept."""
+
+    name = "sam"
+
+    def __init__(self, model: Any, device: str | torch.device = "cpu") -> None:
+        self.model = model.to(device).eval().requires_grad_(False)
+        self.model.image_encoder.to(memory_format=torch.channels_last)  # convolutions run an eighth faster
+        self.device = torch.device(device)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path | None = None,
+        *,
+        kind: Kind | None = None,
+        device: str | torch.device = "cpu",
+        download: bool = False,
+    ) -> Sam:
+        """A model from a checkpoint: a path, RANLEN_SAM_CHECKPOINT, or the Hugging Face cache.
+
+        Args:
+            path: a file of SAM ViT-B, L or H, or of MobileSAM; which one it is, it says itself.
+            kind: the model to look for in the cache or to download; the quickest if none.
+            device: where to run.
+            download: fetch what is not on this machine. Nothing goes online otherwise.
+
+        Raises:
+            SegmenterError: no checkpoint, a damaged or foreign one, or no segment-anything package.
+        """
+        found = checkpoints.find(path, kind)
+        if found is None and download:
+            found = checkpoints.download(kind or "vit_t")
+        if found is None:
+            raise SegmenterError(
+                f"no SAM checkpoint on this machine: set {checkpoints.VARIABLE} to a .pth file, or ask for a download"
+            )
+        state = checkpoints.read(found)
+        model = build(checkpoints.kind_of(state))
+        unused = ("image_encoder.norm_head.", "image_encoder.head.")  # MobileSAM's classifier
+        try:
+            model.load_state_dict({name: value for name, value in state.items() if not name.startswith(unused)})
+        except RuntimeError as error:
+            reason = str(error).splitlines()[1 if "\n" in str(error) else 0].strip()
+            raise SegmenterError(f"{found.name} does not fit SAM ({reason:.80}): get it again") from None
+        return cls(model, device)
+
+    @torch.inference_mode()
+    def prepare(self, photo: Photo) -> Prepared:
+        """Encode a photo: seconds on a CPU. It is shown to SAM brightened, in the square the model was made for."""
+        side = self.model.image_encoder.img_size
+        scale = side / max(photo.size)
+        height, width = (max(1, int(length * scale + 0.5)) for length in photo.size)
+        guide = preview(photo, edges.GUIDE)
+        small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        image = torch.tensor(brightened(small), device=self.device).permute(2, 0, 1)[None].float()
+        square = self.model.preprocess(image).contiguous(memory_format=torch.channels_last)
+        with half_precision(self.device):
+            embedding = self.model.image_encoder(square)
+        return Prepared(photo.size, (height, width), embedding.float(), brightened(guide, like=small))
+
+    @torch.inference_mode()
+    def segment(self, prepared: Prepared, prompts: Prompts, level: int = 0) -> np.ndarray:
+        """The subject, booleans (H, W); see `Segmenter`.
+
+        Args:
+            prepared: from `prepare`.
+            prompts: what a person said.
+            level: steps to a larger (above 0) or smaller (below 0) part than the one that SAM is asked for first.
+        """
+        check_prompts(prompts, prepared.size)
+        # One click may mean a button, a shirt or a person: SAM gives three masks. More prompts mean one thing.
+        points = len(prompts.inside) + len(prompts.outside)
+        ambiguous = points == 1 and prompts.box is None and prompts.mask is None
+        logits, quality = self._decode(prepared, prompts, several=ambiguous or level != 0)
+        logits = self._within_photo(logits, prepared.inner)
+        chosen = choose((logits > 0).float().mean((1, 2)).tolist(), quality.tolist(), level)
+        mask = (logits[chosen] > 0).cpu().numpy()
+        if not mask.any():
+            raise PromptError("nothing was found there: click the subject again, or draw a box around it")
+        return edges.refine(edges.without_specks(mask), prepared.guide, prepared.size)
+
+    def _decode(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, Tensor]:
+        """Logits (K, h, w) in the padded square, and predicted IoUs (K,)."""
+        scale = torch.tensor(
+            [prepared.inner[1] / prepared.size[1], prepared.inner[0] / prepared.size[0]], device=self.device
+        )
+
+        def to_square(points: Any) -> Tensor:
+            # Our pixel centres lie at halves, SAM's at whole numbers.
+            return torch.tensor(points, dtype=torch.float32, device=self.device).reshape(1, -1, 2) * scale - 0.5
+
+        clicks = (*prompts.inside, *prompts.outside)
+        labels = torch.tensor([[1] * len(prompts.inside) + [0] * len(prompts.outside)], device=self.device)
+        model = self.model
+        sparse, dense = model.prompt_encoder(
+            points=(to_square(clicks), labels) if clicks else None,
+            boxes=None if prompts.box is None else to_square(prompts.box).reshape(1, 4),
+            masks=None if prompts.mask is None else self._mask_prompt(prompts.mask, prepared.inner),
+        )
+        logits, quality = model.mask_decoder(
+            image_embeddings=prepared.embedding,
+            image_pe=model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=several,
+        )
+        return logits[0], quality[0]
+
+    def _mask_prompt(self, mask: np.ndarray, inner: tuple[int, int]) -> Tensor:
+        """A mask (H, W) of the photo as logits (1, 1, h, w) of the padded square."""
+        side = self.model.image_encoder.img_size
+        height, width = self.model.prompt_encoder.mask_input_size
+        part = (max(1, round(height * inner[0] / side)), max(1, round(width * inner[1] / side)))
+        share = cv2.resize(mask.astype(np.float32), part[::-1], interpolation=cv2.INTER_AREA)
+        padded = np.pad(share, ((0, height - part[0]), (0, width - part[1])))
+        return CONFIDENCE * (2 * torch.tensor(padded, device=self.device)[None, None] - 1)
+
+    def _within_photo(self, logits: Tensor, inner: tuple[int, int]) -> Tensor:
+        """Logits (K, h, w) of the padded square as (K, *inner), without the padding."""
+        side = self.model.image_encoder.img_size
+        logits = F.interpolate(logits[None], (side, side), mode="bilinear", align_corners=False)[0]
+        return logits[:, : inner[0], : inner[1]]
+
+
+def choose(areas: list[float], quality: list[float], level: int = 0) -> int:
+    """Which mask: the largest sensible one, or one that is `level` steps larger or smaller.
+
+    Sensible is a mask about as good as the best that is neither empty nor nearly the whole frame; a click on a shirt
+    means the person.
+
+    Args:
+        areas: of the masks, as shares of the frame.
+        quality: the IoUs that SAM predicts for them.
+        level: 0 for the choice itself.
+    """
+    order = sorted(range(len(areas)), key=areas.__getitem__)
+    fit = [index for index in order if 0 < areas[index] < NEARLY_ALL]
+    best = max((quality[index] for index in fit), default=0.0)
+    sensible = [index for index in fit if quality[index] >= best - MARGIN]
+    first = order.index(sensible[-1]) if sensible else int(np.argmax(quality))
+    return order[min(max(first + level, 0), len(order) - 1)]
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """The encoder's precision: half on a GPU, bfloat16 on a CPU that multiplies it quickly, else full."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.float16)
+    able = torch.cpu.get_capabilities()
+    quick = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return torch.autocast("cpu", torch.bfloat16, enabled=device.type == "cpu" and quick)
+
+
+def build(kind: Kind) -> Any:
+    """A model of the package with random weights.
+
+    Raises:
+        SegmenterError: the package is not installed.
+    """
+    package = segment_anything()
+    if kind != "vit_t":
+        return package.sam_model_registry[kind]()
+    parts = package.modeling
+    width, side, grid = 256, 1024, (64, 64)
+    return parts.Sam(
+        image_encoder=TinyViT(side, width),
+        prompt_encoder=parts.PromptEncoder(
+            embed_dim=width, image_embedding_size=grid, input_image_size=(side, side), mask_in_chans=16
+        ),
+        mask_decoder=parts.MaskDecoder(
+            transformer_dim=width,
+            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=width, mlp_dim=2048, num_heads=8),
+        ),
+    )
