@@ -14,7 +14,8 @@ import numpy as np
 from ranlen import edits, images, retouch
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
-from ranlen.regions import Grow, RegionMask, resize
+from ranlen.regions import Grow, Point, RegionMask, resize
+from ranlen.segment import Prompts, Segmenter
 
 STRIP = 640  # longest side of the pictures in the comparison
 SHOWN = ("global", "blend", "concat", "ranlen")
@@ -22,6 +23,7 @@ AREA_A = (255, 160, 40)
 AREA_B = (70, 200, 255)
 
 Load = Callable[[str], Enhancer]
+Clicks = tuple[tuple[Point, bool], ...]  # places in pixels, and whether they are on the subject
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Session:
         view: a copy in sRGB, at the size the light is predicted at.
         mask: the marked areas, or none.
         lightings: predicted lights by model name; those of global stay when the mask changes.
+        prepared: what the segmenter keeps of the photo, or none before the first click.
+        found: its answers by the clicks so far, so that undoing a click asks nothing.
     """
 
     path: Path
@@ -41,6 +45,8 @@ class Session:
     view: Photo
     mask: RegionMask | None = None
     lightings: Mapping[str, retouch.Lighting] = field(default_factory=dict)
+    prepared: Any = None
+    found: Mapping[Clicks, np.ndarray] = field(default_factory=dict)
 
 
 def open_photo(path: str | Path) -> Session:
@@ -50,17 +56,39 @@ def open_photo(path: str | Path) -> Session:
     return Session(Path(path), photo.size, view)
 
 
-def mark(session: Session, data: Any, transition: float, grow: Grow) -> Session:
+def mark(session: Session, data: Any, transition: float, grow: Grow, segmenter: Segmenter) -> Session:
     """Draw a list of edits; what was predicted for the old mask is forgotten.
 
     Raises:
         EditError: the list is malformed.
+        PromptError: its clicks cannot be answered.
         MaskError: it marks nothing or everything.
     """
-    core = edits.rasterise(edits.parse_edits(data), session.size)
+    done = edits.parse_edits(data)
+    height, width = session.view.size
+    clicks = tuple(((x * width, y * height), e.add) for e in done if e.tool == "subject" for x, y in e.points)
+    session = find(session, clicks, segmenter)
+    core = edits.rasterise(done, session.view.size, session.found.get(clicks))
     mask = retouch.region_mask(core, transition=transition, grow=grow)
     kept = {name: light for name, light in session.lightings.items() if name.endswith("-global")}
     return dataclasses.replace(session, mask=mask, lightings=kept)
+
+
+def find(session: Session, clicks: Clicks, segmenter: Segmenter) -> Session:
+    """Answer clicks one by one, each with the answer so far; those that were answered before are not asked again."""
+    prepared = session.prepared
+    found: dict[Clicks, np.ndarray] = {}
+    for count in range(1, len(clicks) + 1):
+        asked = clicks[:count]
+        inside, outside = (tuple(at for at, add in asked if add == side) for side in (True, False))
+        if not inside:
+            continue
+        mask = session.found.get(asked)
+        if mask is None:
+            prepared = segmenter.prepare(session.view) if prepared is None else prepared
+            mask = segmenter.segment(prepared, Prompts(inside, outside, mask=found.get(asked[:-1])))
+        found[asked] = mask
+    return dataclasses.replace(session, prepared=prepared, found=found)
 
 
 def unmark(session: Session) -> Session:

@@ -17,6 +17,8 @@ from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
 from ranlen.cli import DEFAULT_MODEL
 from ranlen.regions import Grow
+from ranlen.segment.choice import choose
+from ranlen.segment.prompts import PromptError
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
@@ -38,6 +40,7 @@ LAUNCH: dict[str, Any] = {
 }
 
 load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
+segmenter = functools.cache(choose)  # one segmenter too, and why it is this one
 
 
 def static(name: str) -> str:
@@ -99,6 +102,7 @@ def build() -> gr.Blocks:
                 save = gr.Button("Save full resolution", variant="primary", elem_id="save")
                 ready = gr.DownloadButton(visible="hidden", elem_id="download")
                 status = gr.Markdown("", elem_id="status")
+                gr.Markdown(f"Subjects are found by {segmenter()[1]}.", elem_id="finder")
 
         strokes = gr.State([])
         settings = [transition, grow, backbone, degree]
@@ -180,9 +184,9 @@ def apply(
     if session is None:
         return (gr.skip(),) * 4
     try:
-        session = editing.mark(session, done, transition / 100, GROW[grow])
+        session = editing.mark(session, done, transition / 100, GROW[grow], segmenter()[0])
         session = editing.predict(session, backbone, load)
-    except (retouch.MaskError, edits.EditError, weights.WeightsError) as error:
+    except (retouch.MaskError, edits.EditError, PromptError, weights.WeightsError) as error:
         message = sentence(error) if done else ""
         return editing.unmark(session), gr.HTML(lit="", areas="", answer=new_answer()), gr.HTML(pictures="{}"), message
     assert session.mask is not None

@@ -2,12 +2,15 @@
 
 The page sends this list, a session file holds it and the command line reads it; all draw it here. An edit is one of
 
+    {"tool": "subject", "at": [x, y], "add": true}
     {"tool": "click", "at": [x, y], "radius": r, "add": true}
     {"tool": "box", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
     {"tool": "invert"}
 
-with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases.
+with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. All `subject`
+clicks together are one question to a segmenter, "which thing is under these and not under those"; its answer lies
+beneath what the other tools draw. `click` marks a circle.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import numpy as np
 
 from ranlen.regions import Point, Size, disc, rectangle, stroke
 
-Tool = Literal["click", "box", "brush", "invert"]
+Tool = Literal["subject", "click", "box", "brush", "invert"]
 CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
@@ -36,7 +39,7 @@ class Edit:
     """One edit.
 
     Attributes:
-        tool: click, box, brush or invert.
+        tool: subject, click, box, brush or invert.
         points: (x, y) from 0 to 1: the click, two corners of the box, or the stroke.
         radius: of a click's circle or a brush, in short sides.
         add: mark, or erase.
@@ -66,10 +69,12 @@ def parse_edits(data: Any) -> list[Edit]:
     return edits
 
 
-def rasterise(edits: Sequence[Edit], size: Size) -> np.ndarray:
-    """Draw edits in order into booleans (H, W)."""
-    core = np.zeros(size, bool)
+def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
+    """Draw edits in order into booleans (H, W), over the subject (H, W) that a segmenter found, if any."""
+    core = np.zeros(size, bool) if subject is None else subject.copy()
     for edit in edits:
+        if edit.tool == "subject":
+            continue
         if edit.tool == "invert":
             core = ~core
             continue
@@ -97,6 +102,8 @@ def _parse(number: int, entry: Any) -> Edit:
     tool = entry.get("tool")
     if tool == "invert":
         return Edit("invert")
+    if tool == "subject":
+        return Edit("subject", (_point(number, entry.get("at")),), add=add)
     if tool == "click":
         return Edit(
             "click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
@@ -108,7 +115,7 @@ def _parse(number: int, entry: Any) -> Edit:
         if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:
             raise EditError(f'edit {number}: "points" is a list of 1 to {MAX_POINTS} points')
         return Edit("brush", tuple(_point(number, p) for p in points), _radius(number, entry.get("radius")), add)
-    raise EditError(f"edit {number}: the tool is click, box, brush or invert; got {tool!r:.60}")
+    raise EditError(f"edit {number}: the tool is subject, click, box, brush or invert; got {tool!r:.60}")
 
 
 def _number(value: Any) -> float:

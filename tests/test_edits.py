@@ -57,7 +57,7 @@ def test_nothing_marked_is_an_empty_core():
         ("[]", "edits are a list; got str"),
         ({}, "edits are a list; got dict"),
         ([7], "edit 1 is not an object: 7"),
-        ([CLICK, {"tool": "lasso"}], "edit 2: the tool is click, box, brush or invert; got 'lasso'"),
+        ([CLICK, {"tool": "lasso"}], "edit 2: the tool is subject, click, box, brush or invert; got 'lasso'"),
         ([{"tool": "click"}], "edit 1: a point is two numbers from 0 to 1; got None"),
         ([{"tool": "click", "at": [math.nan, 0]}], "a point is two numbers"),
         ([{"tool": "click", "at": [math.inf, 0]}], "a point is two numbers"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -71,8 +72,9 @@ def upload(page, path):
     page.wait_for_function("document.querySelector('.rl-empty').style.display === 'none'")
 
 
-def click(page, x=0.5, y=0.5, **options):
-    """Click the photo, which fills the canvas, and wait for the light."""
+def click(page, x=0.5, y=0.5, tool="click", **options):
+    """Click the photo, which fills the canvas, with a tool, and wait for the light."""
+    page.click(f"[data-tool={tool}]")
     before = page.get_attribute("[data-of=ranlen]", "src")
     box = page.locator("#canvas canvas").bounding_box()
     page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"], **options)
@@ -113,6 +115,30 @@ def test_a_click_lights_the_subject_and_saving_gives_the_file(visit, photo):
     assert np.array_equal(after[:20, :20], before[:20, :20])
 
 
+def test_clicks_find_a_subject_and_take_back_what_is_not_part_of_it(visit, tmp_path):
+    pixels = np.full((300, 400, 3), (14, 16, 22), np.uint8)
+    y, x = np.mgrid[:300, :400]
+    for centre, colour_ in ((130, (70, 50, 30)), (270, (68, 52, 34))):
+        pixels[(x - centre) ** 2 + (y - 150) ** 2 < 55**2] = colour_
+    path = tmp_path / "balls.png"
+    Photo(pixels).write(path)
+    page = visit(viewport={"width": 1280, "height": 800})
+    upload(page, path)
+    box = page.locator("#canvas canvas").bounding_box()
+    page.mouse.click(box["x"] + 0.325 * box["width"], box["y"] + 0.5 * box["height"])  # the first tool finds subjects
+    changed(page, "[data-of=ranlen]", None)
+    one = page.inner_text("#status")
+    assert re.match(r"Area A (6|7|8|9)%", one)  # a ball is 7.9 % of the photo
+    click(page, 0.675, 0.5, tool="subject")
+    two = page.inner_text("#status")
+    assert re.match(r"Area A 1[2-9]%", two)
+    page.focus("#canvas canvas")
+    page.keyboard.press("Control+z")
+    page.wait_for_function("text => document.querySelector('#status').innerText === text", arg=one)
+    click(page, 0.675, 0.5, tool="other")
+    assert re.match(r"Area A (6|7|8|9)%", page.inner_text("#status"))
+
+
 def test_the_degree_is_live_and_0_is_the_photo(visit, photo):
     page = visit(viewport={"width": 1280, "height": 800})
     upload(page, photo)
@@ -139,8 +165,7 @@ def test_brush_erase_undo_and_clear(visit, photo):
     changed(page, "[data-of=ranlen]", None)
     painted = page.inner_text("#status")
     assert "Area A" in painted
-    page.click("[data-tool=erase]")
-    click(page)
+    click(page, tool="erase")
     page.wait_for_function("text => document.querySelector('#status').innerText !== text", arg=painted)
     page.focus("#canvas canvas")
     page.keyboard.press("Control+z")

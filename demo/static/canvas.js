@@ -10,7 +10,7 @@ const MIN = 0.01, MAX = 0.5;                 // size of circle and brush, in sho
 const PAPER = 2 / 7;                         // the paper's circle
 let photo = null, lit = null, overlay = null;
 let edits = [], undone = [], stroke = null;
-let tool = 'click', sizes = { click: PAPER, brush: 0.06, erase: 0.06 };
+let tool = 'subject', sizes = { click: PAPER, brush: 0.06, erase: 0.06 };  // the others have no size
 let view = { scale: 1, x: 0, y: 0 }, showAreas = true, holding = false, panning = null, space = false, pointer = null;
 let strength = 1, fading = 0;                // of the areas' overlay
 const touches = new Map();
@@ -53,8 +53,9 @@ function draw() {
     context.drawImage(overlay, f.x, f.y, f.width, f.height);
     context.globalAlpha = 1;
   }
-  if (stroke) drawStroke(stroke, f);
-  if (pointer && !panning && touches.size < 2) drawRing(f);
+  if (showAreas) for (const edit of edits) if (edit.tool === 'subject') drawDot(edit, f);
+  if (stroke && stroke.radius) drawStroke(stroke, f);
+  if (pointer && sizes[tool] && !panning && touches.size < 2) drawRing(f);
 }
 
 function drawStroke(edit, f) {
@@ -68,6 +69,16 @@ function drawStroke(edit, f) {
   if (edit.points.length === 1) context.lineTo(f.x + edit.points[0][0] * f.width + 0.01, f.y + edit.points[0][1] * f.height);
   context.stroke();
   context.restore();
+}
+
+function drawDot(edit, f) {
+  context.beginPath();
+  context.arc(f.x + edit.at[0] * f.width, f.y + edit.at[1] * f.height, 5 * devicePixelRatio, 0, 7);
+  context.fillStyle = edit.add ? '#ffa028' : '#202020';
+  context.fill();
+  context.lineWidth = 1.5 * devicePixelRatio;
+  context.strokeStyle = '#fff';
+  context.stroke();
 }
 
 function drawRing(f) {
@@ -114,7 +125,8 @@ function refresh() {
   $('[data-act=undo]').disabled = !edits.length;
   $('[data-act=redo]').disabled = !undone.length;
   $('[data-act=clear]').disabled = !edits.length;
-  slider.value = 100 * Math.log(sizes[tool] / MIN) / Math.log(MAX / MIN);
+  slider.disabled = !sizes[tool];
+  if (sizes[tool]) slider.value = 100 * Math.log(sizes[tool] / MIN) / Math.log(MAX / MIN);
   empty.style.display = photo ? 'none' : '';
   canvas.style.cursor = !photo ? 'default' : space ? 'grab' : 'crosshair';
   say(photo && !edits.length ? 'Click the subject' : '');
@@ -141,7 +153,7 @@ function act(name) {
 }
 
 function pick(name) { tool = name; refresh(); }
-function resize(value) { sizes[tool] = Math.min(MAX, Math.max(MIN, value)); refresh(); }
+function resize(value) { if (sizes[tool]) sizes[tool] = Math.min(MAX, Math.max(MIN, value)); refresh(); }
 function hold(on) { if (holding !== on) { holding = on; draw(); } }
 
 // --- pointer: one finger or button draws, two fingers or the space bar move the photo ------------------------------
@@ -152,8 +164,9 @@ canvas.addEventListener('pointerdown', (event) => {
   touches.set(event.pointerId, pixel(event));
   if (touches.size > 1) { stroke = null; draw(); return; }
   if (space || event.button === 1) { panning = pixel(event); event.preventDefault(); return; }
-  const at = place(event), adding = tool !== 'erase' && event.button !== 2 && !event.altKey;
-  if (tool === 'click') stroke = { tool: 'click', points: [at], radius: sizes.click, add: adding };
+  const at = place(event), adding = tool !== 'erase' && tool !== 'other' && event.button !== 2 && !event.altKey;
+  if (tool === 'subject' || tool === 'other') stroke = { tool: 'subject', points: [at], add: adding };
+  else if (tool === 'click') stroke = { tool: 'click', points: [at], radius: sizes.click, add: adding };
   else stroke = { tool: 'brush', points: [at], radius: round(sizes[tool] / view.scale), add: adding };
   draw();
 });
@@ -188,8 +201,9 @@ function finish(event, keep) {
   stroke = null;
   if (!keep) { draw(); return; }
   if (done.tool === 'brush') add(thin(done));
-  else if (inside(done.points[0])) add({ tool: 'click', at: done.points[0], radius: round(done.radius), add: done.add });
-  else draw();
+  else if (!inside(done.points[0])) draw();
+  else if (done.tool === 'subject') add({ tool: 'subject', at: done.points[0], add: done.add });
+  else add({ tool: 'click', at: done.points[0], radius: round(done.radius), add: done.add });
 }
 
 // A stroke's points closer than a tenth of the brush say nothing.
@@ -227,6 +241,8 @@ canvas.addEventListener('keydown', (event) => {
   const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey;
   if (command && key === 'z') act(event.shiftKey ? 'redo' : 'undo');
   else if (command) return;
+  else if (key === 's') pick('subject');
+  else if (key === 'n') pick('other');
   else if (key === 'c') pick('click');
   else if (key === 'b') pick('brush');
   else if (key === 'e') pick('erase');

@@ -93,7 +93,8 @@ def start(prepared: Prepared, prompts: Prompts, inside: list[Pixel], outside: li
             *(cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for side in (mask, 1 - mask))
         )
         known = np.minimum(known, to_border)  # a correction is no larger than the error it is the middle of
-        probable = mask.astype(bool)
+        missed = [(x, y) for x, y in inside if not mask[y, x]]
+        probable = mask.astype(bool) | discs(size, missed, np.minimum(to_border, CIRCLE * unit))
         possible |= (mask > 0) | (to_border <= CIRCLE * unit)
     if prompts.box is not None:
         (x0, y0), (x1, y1) = pixels([prompts.box[:2], prompts.box[2:]], prepared.size, size)
