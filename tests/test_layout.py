@@ -24,6 +24,7 @@ ALLOWED = {
     "weights": {"files", "backbones", "enhancer"},
     "edits": {"regions"},
     "retouch": {"enhancer", "fields", "images", "regions"},
+    "segment": {"files", "images", "regions", "segment", "weights"},
     "sheet": {"images", "regions"},
     "cli": {"edits", "enhancer", "images", "regions", "retouch", "sheet", "weights"},
     "__main__": {"cli"},

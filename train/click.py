@@ -1,7 +1,7 @@
 """The click network: python -m train.click --segments DIR --images DIR --out RUN [--subjects DIR].
 
-A user is simulated: a first click somewhere inside, then clicks in the middle of the largest error. As in `train.data`, a
-batch is a pure function of (seed, step), so that a resumed run sees what the uninterrupted one would have seen.
+A user is simulated: a first click somewhere inside, then clicks in the middle of the largest error. As in `train.data`,
+a batch is a pure function of (seed, step), so that a resumed run sees what the uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ SLOTS = 6  # for clicks of a kind
 SHARE = (0.03, 0.6)  # of the frame that a target may fill
 SCORED = (1, 3, 5)  # clicks
 # These BSDS photos are the GrabCut test set of many papers: never trained on.
-GRABCUT = """106024 124084 153077 153093 181079 189080 208001 209070 21077 227092 24077 271008 304074 326038 37073 376043
-388016 65019 69020 86016""".split()
+GRABCUT = [
+    *("106024", "124084", "153077", "153093", "181079", "189080", "208001", "209070", "21077", "227092"),
+    *("24077", "271008", "304074", "326038", "37073", "376043", "388016", "65019", "69020", "86016"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class ClickConfig:
         without: scenes of `subjects` to leave out, since they are scored on.
         out: folder of the run.
         start: a .safetensors file to start from, or "".
-        epochs: of 100 steps each.
+        epochs: validations; a resumed run may have more of them than it began with.
+        steps: in an epoch.
         size: long side of a training image; the short one is about three quarters of it.
         batch: images in a step.
         targets: in each image, with clicks of their own.
@@ -73,6 +76,7 @@ class ClickConfig:
     out: str = ""
     start: str = ""
     epochs: int = 40
+    steps: int = 100
     size: int = 160
     batch: int = 16
     targets: int = 3
@@ -87,7 +91,7 @@ class ClickConfig:
 
 @dataclass(frozen=True)
 class Example:
-    """A photo (h, w, 3) uint8 and what people drew on it, each a label map (h, w) uint8; `single`: only label 1 counts."""
+    """A photo (h, w, 3) uint8 and what people drew on it, label maps (h, w) uint8; `single`: only label 1 counts."""
 
     pixels: np.ndarray
     maps: list[np.ndarray]
@@ -101,7 +105,7 @@ class Batch:
     image: Tensor
     index: Tensor
     target: Tensor
-    border: Tensor
+    border: Tensor  # -1 where nobody drew any
     inside: Tensor
     outside: Tensor
     box: Tensor
@@ -128,7 +132,7 @@ def train(config: ClickConfig, *, resume: bool = False) -> dict[str, float]:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     regions, held, subjects = load_data(config)
 
-    total = config.epochs * 100
+    total = config.epochs * config.steps
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(config, step / total))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
@@ -136,8 +140,9 @@ def train(config: ClickConfig, *, resume: bool = False) -> dict[str, float]:
     step, best = 0, {"score": -1.0}
     if resume:
         state = load_checkpoint(out / "last.pt")
-        if (was := state["config"]["size"]) != config.size:
-            raise CheckpointError(f"the run in {config.out} has size = {was}; resume it with that, or start anew")
+        for name in ("steps", "seed"):
+            if (was := state["config"].get(name)) != getattr(config, name):
+                raise CheckpointError(f"the run in {config.out} has {name} = {was}; resume it with that, or start anew")
         for name, part in parts.items():
             part.load_state_dict(state[name])
         step, best = state["step"], state["best"]
@@ -147,7 +152,7 @@ def train(config: ClickConfig, *, resume: bool = False) -> dict[str, float]:
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         network.train()
-        for _ in range(100 - step % 100):
+        for _ in range(config.steps - step % config.steps):
             batch = make_batch(config, regions, subjects, step)
             loss, values = losses(network, batch)
             optimizer.zero_grad(set_to_none=True)
@@ -157,13 +162,13 @@ def train(config: ClickConfig, *, resume: bool = False) -> dict[str, float]:
             schedule.step()
             average.update_parameters(network)
             for name, value in values.items():
-                sums[name] += value / 100
+                sums[name] += value / config.steps
             bar.update()
             step += 1
         scores = validate(cast("ClickNet", average.module), held)
         settings = dataclasses.asdict(config)
         if scores["score"] > best["score"]:
-            best = {"epoch": step / 100, **scores}
+            best = {"epoch": step / config.steps, **scores}
             public = {
                 name: value for name, value in settings.items() if name not in ("segments", "images", "subjects", "out")
             }
@@ -172,7 +177,7 @@ def train(config: ClickConfig, *, resume: bool = False) -> dict[str, float]:
             )
         state = {name: part.state_dict() for name, part in parts.items()}
         save_checkpoint(out / "last.pt", {**state, "step": step, "best": best, "config": settings})
-        log(out, {"epoch": step // 100, **sums, **scores, "seconds": time.perf_counter() - started})
+        log(out, {"epoch": step // config.steps, **sums, **scores, "seconds": time.perf_counter() - started})
         bar.set_postfix(loss=f"{sums['loss']:.3f}", score=f"{scores['score']:.3f}", best=f"{best['score']:.3f}")
     bar.close()
     return best
@@ -189,7 +194,8 @@ def losses(network: ClickNet, batch: Batch) -> tuple[Tensor, dict[str, float]]:
     """The loss of one step: of the last answer, of the borders, and of how like the clicks each place is."""
     seen = network.see(batch.image)
     edges = network.edges(seen.quarter)
-    border = bce(edges, batch.border, pos_weight=torch.tensor(4.0))
+    drawn = (batch.border >= 0).float()
+    border = bce(edges, batch.border.clamp(min=0), weight=drawn, pos_weight=torch.tensor(4.0))
     mine = seen.pick(batch.index)
     converse(network, mine, batch, int(batch.rng.choice(4, p=(0.4, 0.3, 0.2, 0.1))))
     maps, likeness = network.hints(mine, batch.inside, batch.outside, batch.box, batch.before)
@@ -261,7 +267,10 @@ def make_batch(config: ClickConfig, regions: Sequence[Example], subjects: Sequen
     short = max(1, round(0.75 * config.size / MULTIPLE)) * MULTIPLE
     size = (short, config.size) if rng.random() < 0.75 else (config.size, short)
     half = (size[0] // 2, size[1] // 2)
-    pictures, targets, index, borders = [], [], [], []
+    pictures: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    borders: list[np.ndarray] = []
+    index: list[int] = []
     while len(pictures) < config.batch:
         subject = bool(subjects) and rng.random() < config.subject_share
         source = subjects if subject else regions
@@ -275,17 +284,19 @@ def make_batch(config: ClickConfig, regions: Sequence[Example], subjects: Sequen
             continue
         targets += found
         index += [len(pictures)] * len(found)
-        # Subjects stand before things nobody drew: only their own border is known, and is all that is asked for.
-        borders.append(border_map(labels, (size[0] // 4, size[1] // 4)))
+        border = border_map(labels, (size[0] // 4, size[1] // 4))
+        borders.append(np.full_like(border, -1) if example.single else border)  # nobody drew what is behind a subject
         pictures.append(brighten(relight(pixels, rng)))
     prompts = [first_prompts(target, rng) for target in targets]
-    image = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)  # is channels_last as it lies
+    inside, outside, box = (torch.from_numpy(np.stack(column)) for column in zip(*prompts, strict=True))
     return Batch(
-        image,
-        torch.tensor(index),
-        torch.from_numpy(np.stack(targets)).float()[:, None],
-        torch.from_numpy(np.stack(borders))[:, None],
-        *(torch.from_numpy(np.stack(column)) for column in zip(*prompts, strict=True)),  # type: ignore[arg-type]
+        image=torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),  # is channels_last as it lies
+        index=torch.tensor(index),
+        target=torch.from_numpy(np.stack(targets)).float()[:, None],
+        border=torch.from_numpy(np.stack(borders))[:, None],
+        inside=inside,
+        outside=outside,
+        box=box,
         before=torch.zeros(len(targets), 1, *half),
         rng=rng,
     )
@@ -438,7 +449,7 @@ def read_example(picture: Path, maps: list[Path], *, single: bool = False) -> Ex
     pixels = images.preview(images.read(picture), KEPT)
     size = pixels.shape[1::-1]
     labels = [cv2.resize(images.read(path).pixels[..., 0], size, interpolation=cv2.INTER_NEAREST) for path in maps]
-    return Example(pixels, [np.uint8(label > 127) for label in labels] if single else labels, single)
+    return Example(pixels, [(label > 127).astype(np.uint8) for label in labels] if single else labels, single)
 
 
 def validate(network: ClickNet, held: Sequence[Example]) -> dict[str, float]:

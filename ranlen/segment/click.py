@@ -1,7 +1,7 @@
 """A small network that answers clicks: no download, a few hundredths of a second for each.
 
-The photo is looked at once, without clicks (`Encoder`); each answer is a second, smaller network over what was seen, the
-clicks and the answer before (`Head`). That makes clicks cheap, and lets one photo teach several answers in training.
+The photo is looked at once, without clicks (`Encoder`); each answer is a second, smaller network over what was seen,
+the clicks and the answer before (`Head`). That makes clicks cheap, and lets one photo teach several answers at once.
 """
 
 from __future__ import annotations
@@ -165,9 +165,7 @@ class ClickNet(nn.Module):
         """
         return self.head(seen, *self.hints(seen, inside, outside, box, before))
 
-    def hints(
-        self, seen: Seen, inside: Tensor, outside: Tensor, box: Tensor, before: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def hints(self, seen: Seen, inside: Tensor, outside: Tensor, box: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """The prompts as maps (N, 7, H/4, W/4), and how like the clicks each place is (N, 2 * GROUPS, H/4, W/4)."""
         size = seen.quarter.shape[2:]
         known = (before != 0).flatten(1).any(1).float()[:, None, None, None].expand(-1, 1, *size)
@@ -253,7 +251,7 @@ class ClickSegmenter:
     def prepare(self, photo: Photo) -> Prepared:
         """What the network sees in a photo."""
         # Averaging in floats keeps the steps between the few levels of a dark photo.
-        copy = preview(photo, 4 * WORKING_SIZE).astype(np.float32)
+        copy: np.ndarray = preview(photo, 4 * WORKING_SIZE).astype(np.float32)
         height, width = _working_size(photo.size)
         shrinks = height <= copy.shape[0] and width <= copy.shape[1]
         copy = cv2.resize(copy, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -287,9 +285,7 @@ class ClickSegmenter:
             box[..., int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = 1
         before = torch.zeros(1, 1, 2 * height, 2 * width)
         if prompts.mask is not None:
-            small = cv2.resize(
-                prompts.mask.astype(np.float32), (2 * width, 2 * height), interpolation=cv2.INTER_AREA
-            )
+            small = cv2.resize(prompts.mask.astype(np.float32), (2 * width, 2 * height), interpolation=cv2.INTER_AREA)
             before = torch.from_numpy(as_logits(small))[None, None]
         answer = self.network.answer(
             prepared.seen, points(prompts.inside), points(prompts.outside), box.to(self.device), before.to(self.device)
