@@ -36,6 +36,7 @@ def picture(seed: int, height: int = 96, width: int = 128) -> tuple[np.ndarray, 
     return (colours[labels] + rng.integers(-9, 9, (height, width, 3))).clip(0, 255).astype(np.uint8), labels
 
 
+@pytest.mark.slow
 def test_a_network_learns_one_picture():
     pixels, labels = picture(1)
     torch.manual_seed(0)
@@ -92,6 +93,7 @@ def test_any_size_goes(size, rng):
     assert mask[size[0] // 2, size[1] // 2]
 
 
+@pytest.mark.slow
 def test_a_large_photo_with_all_kinds_of_prompts(rng):
     photo = Photo(np.repeat(np.repeat(rng.integers(0, 60, (30, 40, 3), dtype=np.uint8), 100, 0), 100, 1))
     segmenter = tiny()
