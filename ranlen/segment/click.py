@@ -21,7 +21,7 @@ from ranlen import weights
 from ranlen.images import Photo, preview
 from ranlen.segment.prompts import Prompts, check_prompts
 
-WORKING_SIZE = 256  # long side of what the network sees
+WORKING_SIZE = 224  # long side of what the network sees; chosen on validation photos
 MULTIPLE = 32  # of both sides, for its deepest level
 FILE = "click.safetensors"
 MODEL = "click"  # what the file's metadata says it is
@@ -379,7 +379,7 @@ def card(path: str | Path | None = None) -> dict[str, Any]:
 
 
 def _working_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Sides near the photo's shape, the longer 256, both multiples of 32."""
+    """Sides near the shape of the photo, the longer `WORKING_SIZE`, both multiples of 32."""
     scale = WORKING_SIZE / max(size)
     height, width = (max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in size)
     return height, width
