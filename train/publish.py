@@ -16,6 +16,7 @@ from typing import Any
 
 from ranlen import weights
 from ranlen.files import write_atomically
+from ranlen.segment import click
 from ranlen.weights import WeightsError
 from train.data import DataError
 from train.evaluate import Report, evaluate
@@ -45,7 +46,8 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path
         weights.save(weights.load(best), target, without_places(about["card"]))
     names = weights.published()
     report = evaluate(data, "test", names, None, silhouettes)
-    report["sha256"] = {path.name: digest(path) for path in sorted(weights.folder().glob("*.safetensors"))}
+    files = {*weights.folder().glob("*.safetensors")} - {weights.folder() / click.FILE}  # that one lights nothing
+    report["sha256"] = {path.name: digest(path) for path in sorted(files)}
     write_atomically(weights.folder() / weights.SCORES, (json.dumps(rounded(report), indent=1) + "\n").encode())
     shapes = list(report["models"]["input"])
     for page, shown in ((weights.folder() / "README.md", shapes), (readme, shapes[:1])):
