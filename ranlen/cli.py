@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ranlen.images import Photo
     from ranlen.regions import RegionMask
+    from ranlen.segment import Prompts
 
 GROW = ("out", "in", "both")
 BACKBONES = ("deepupe", "star_dce")
@@ -56,9 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
-    subject.add_argument(
-        "--click", type=numbers(2), metavar="X,Y", help="circle of 2/7 of the short side around a pixel"
-    )
+    subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")
     region.add_argument(
         "--transition",
         type=fraction,
@@ -144,18 +145,13 @@ def run_compare(options: argparse.Namespace) -> None:
 def run_segment(options: argparse.Namespace) -> None:
     """Write the mask of what was clicked."""
     from ranlen import images
-    from ranlen.segment.choice import choose
-    from ranlen.segment.prompts import PromptError, Prompts, check_prompts
+    from ranlen.segment import Prompts
 
     if images.format_of(options.output) == "JPEG":
         raise UsageError("a mask needs a format that keeps it exactly: write a .png")
     photo = images.read(options.photo)
-    try:
-        prompts = check_prompts(Prompts(tuple(options.click), tuple(options.outside), options.box), photo.size)
-    except PromptError as error:
-        raise UsageError(str(error)) from None
-    segmenter, _ = choose(options.segmenter, choose_device(options.device))
-    mask = segmenter.segment(segmenter.prepare(photo), prompts)
+    prompts = Prompts(tuple(options.click), tuple(options.outside), options.box)
+    mask = find_subject(photo, prompts, options.segmenter, options.device)
     images.mask_photo(mask).write(options.output)
 
 
@@ -185,21 +181,36 @@ def run_models(options: argparse.Namespace) -> None:
 
 def read_inputs(options: argparse.Namespace) -> tuple[Photo, RegionMask]:
     """The photo, and its areas as the options say."""
-    from ranlen import edits, images, regions, retouch
+    from ranlen import images, regions, retouch
+    from ranlen.segment import Prompts
 
     photo = images.read(options.photo)
-    height, width = photo.size
     if options.mask:
         core = images.read_mask(options.mask, photo.size)
+    elif options.click:
+        core = find_subject(photo, Prompts((options.click,)), "auto", options.device)
     else:
-        x, y = (options.circle or options.click)[:2]
+        height, width = photo.size
+        x, y, radius = options.circle
         if not (0 <= x <= width and 0 <= y <= height):
             raise UsageError(f"the point {x:g},{y:g} is outside the photo, which is {width} x {height} pixels")
-        radius = options.circle[2] if options.circle else edits.CLICK_RADIUS * min(photo.size)
         if radius <= 0:
             raise UsageError(f"--circle needs a radius above 0; got {radius:g}")
         core = regions.disc(photo.size, (x, y), radius)
     return photo, retouch.region_mask(core, transition=options.transition, grow=options.grow)
+
+
+def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:
+    """The mask of what was clicked, booleans (H, W)."""
+    from ranlen.segment.choice import choose
+    from ranlen.segment.prompts import PromptError, check_prompts
+
+    try:
+        check_prompts(prompts, photo.size)
+    except PromptError as error:
+        raise UsageError(str(error)) from None
+    chosen, _ = choose(segmenter, choose_device(device))
+    return chosen.segment(chosen.prepare(photo), prompts)
 
 
 def choose_device(name: str) -> str:

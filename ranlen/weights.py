@@ -49,7 +49,6 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
         path: a .safetensors file.
         card: anything JSON can hold that a reader should know: data, settings, scores.
     """
-    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in _state(enhancer).items()}
     count = sum(parameter.numel() for parameter in enhancer.parameters())
     about = {
         "backbone": enhancer.backbone_name,
@@ -57,7 +56,14 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
         "parameters": count,
         "card": dict(card),
     }
-    write_atomically(path, to_bytes(state, metadata={KEY: json.dumps(about)}))
+    write_file(path, enhancer.state_dict(), about)
+
+
+def write_file(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors, floating ones as float16, and what JSON says about them."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    write_atomically(path, to_bytes(halves, metadata={KEY: json.dumps(dict(about))}))
 
 
 def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
@@ -67,7 +73,7 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
         WeightsError: unknown name, missing or damaged file, or one that does not fit its own description.
     """
     path = _find(name)
-    about, state = _read(path)
+    about, state = read_file(path)
     try:
         # A published name says more than the file: blend runs on the weights of global.
         backbone, method = str(name).split("-") if str(name) in _names() else (about["backbone"], about["method"])
@@ -82,13 +88,31 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
 def card(name: str | Path) -> dict[str, Any]:
     """What a published model's file, or any file of weights, says about itself, and its size in bytes."""
     path = _find(name)
-    return {**_read(path)[0], "bytes": path.stat().st_size}
+    return {**read_file(path)[0], "bytes": path.stat().st_size}
 
 
 def scores() -> dict[str, Any]:
     """What the published models scored, as `train.publish` wrote it: {} where that was never done."""
     path = folder() / SCORES
     return json.loads(path.read_text()) if path.exists() else {}
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a file of this project says about itself, and its tensors.
+
+    Raises:
+        WeightsError: a missing or damaged file, or somebody else's.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            if KEY not in metadata:
+                raise WeightsError(f"{path.name} holds no RANLEN model; use a file that this project wrote")
+            return json.loads(metadata[KEY]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise WeightsError(f"no such weights file: {path}") from None
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise WeightsError(f"{path.name} is damaged or not a safetensors file ({error}); get it again") from None
 
 
 def _names() -> dict[str, Path]:
@@ -111,20 +135,3 @@ def _find(name: str | Path) -> Path:
     if not path.exists():
         raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
     return path
-
-
-def _state(enhancer: Enhancer) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in enhancer.state_dict().items()}
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if KEY not in metadata:
-                raise WeightsError(f"{path.name} holds no RANLEN model; use a file that this project wrote")
-            return json.loads(metadata[KEY]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise WeightsError(f"no such weights file: {path}") from None
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise WeightsError(f"{path.name} is damaged or not a safetensors file ({error}); get it again") from None

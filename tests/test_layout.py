@@ -24,9 +24,9 @@ ALLOWED = {
     "weights": {"files", "backbones", "enhancer"},
     "edits": {"regions"},
     "retouch": {"enhancer", "fields", "images", "regions"},
-    "sheet": {"images", "regions"},
     "segment": {"files", "images", "regions", "segment", "weights"},
-    "cli": {"edits", "enhancer", "images", "regions", "retouch", "segment", "sheet", "weights"},
+    "sheet": {"images", "regions"},
+    "cli": {"enhancer", "images", "regions", "retouch", "segment", "sheet", "weights"},
     "__main__": {"cli"},
     "__init__": {"enhancer", "images", "regions", "retouch", "weights"},
 }
