@@ -21,7 +21,23 @@ from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import forward, train
 
-TINY = {"epochs": 2, "batch": 2, "loss_size": 32, "validation": 0.3, "device": "cpu", "backbone": "star_dce"}
+# One thread: with several, MKL divides a product among as many as the load of the machine allows, and sums round otherwise.
+TINY = {
+    "threads": 1,
+    "epochs": 2,
+    "batch": 2,
+    "loss_size": 32,
+    "validation": 0.3,
+    "device": "cpu",
+    "backbone": "star_dce",
+}
+
+
+@pytest.fixture(autouse=True)
+def same_threads_afterwards():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
