@@ -21,7 +21,7 @@ from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import forward, train
 
-# One thread: with several, MKL divides a product among as many as the load of the machine allows, and sums round otherwise.
+# One thread: with several, MKL divides a product among as many as the load allows, and sums round otherwise.
 TINY = {
     "threads": 1,
     "epochs": 2,
