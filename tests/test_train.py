@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,32 +83,30 @@ def test_a_network_learns_one_batch(backbone):
     assert parts["c"] < 2e-3
 
 
+RUN = """
+import json, os, sys
+from train import data
+from train.config import TrainConfig
+from train.loop import train
+
+settings, last, resume = json.loads(sys.argv[1])
+original = data.TrainingSet.batch
+data.TrainingSet.batch = lambda self, step, size: os._exit(9) if step == last else original(self, step, size)
+train(TrainConfig(**settings), resume=resume)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["global", "ranlen"])
-def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, tmp_path, monkeypatch):
-    def config(name: str) -> TrainConfig:
-        return TrainConfig(**TINY, method=method, data=str(pairs), out=str(tmp_path / name))
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, tmp_path):
+    def run(name: str, last: int | None = None, resume: bool = False) -> int:
+        settings = {**TINY, "method": method, "data": str(pairs), "out": str(tmp_path / name)}
+        command = [sys.executable, "-c", RUN, json.dumps([settings, last, resume])]
+        return subprocess.run(command, cwd=Path(data.__file__).parent.parent, timeout=300).returncode
 
-    train(config("whole"))
-
-    class KilledError(Exception):
-        pass
-
-    calls = 0
-    original = data.TrainingSet.batch
-
-    def die_in_the_second_epoch(self, step, size):
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            raise KilledError
-        return original(self, step, size)
-
-    monkeypatch.setattr(data.TrainingSet, "batch", die_in_the_second_epoch)
-    with pytest.raises(KilledError):
-        train(config("killed"))
-    monkeypatch.setattr(data.TrainingSet, "batch", original)
-    train(config("killed"), resume=True)
+    assert run("whole") == 0
+    assert run("killed", last=4) == 9  # in the middle of the second of two epochs
+    assert run("killed", resume=True) == 0
 
     whole, killed = (load_checkpoint(tmp_path / name / "last.pt") for name in ("whole", "killed"))
     assert whole["step"] == killed["step"]
