@@ -130,7 +130,7 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet, Pairs]:
     """The training set and the validation pairs, which are whole scenes of the train split."""
     folder = Path(config.data)
     names, held = hold_out(read_split(folder, "train"), config.validation, config.seed)
-    photos = load_photos(Path(config.photos)) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
+    photos = load_photos(config.photos) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
     silhouettes = load_silhouettes(Path(config.silhouettes)) if config.silhouettes else []
     masks = None if config.method == "global" else config.paper_masks
     training = TrainingSet(
