@@ -6,8 +6,9 @@ Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import cv2
@@ -100,7 +101,7 @@ class RegionMask:
 
         In A the way is negative, in C above 1, both measured in widths of B.
         """
-        return self._per_image(lambda a, a_or_b: _way(a, a_or_b)[0])
+        return self._measured[0]
 
     def ramp(self) -> Tensor:
         """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
@@ -108,11 +109,15 @@ class RegionMask:
 
     def transition_width(self) -> Tensor:
         """Mean width of B in pixels, (N,); 1 where there is no B."""
-        return self._per_image(lambda a, a_or_b: np.full((1, 1), _way(a, a_or_b)[1], np.float32)).flatten()
+        return self._measured[1]
 
-    def _per_image(self, compute: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tensor:
+    @cached_property
+    def _measured(self) -> tuple[Tensor, Tensor]:
+        """The way and the width; the distances behind them are worked out once per mask."""
         inside = (self.tensor.detach() >= 0.5).cpu().numpy()
-        return torch.from_numpy(np.stack([compute(*areas) for areas in inside]))[:, None].to(self.tensor.device)
+        ways, widths = zip(*(_way(*areas) for areas in inside), strict=True)
+        device = self.tensor.device
+        return torch.from_numpy(np.stack(ways))[:, None].to(device), torch.tensor(widths).to(device)
 
     @classmethod
     def from_core(

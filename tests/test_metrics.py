@@ -54,6 +54,24 @@ def test_the_papers_psnr_divides_the_squared_error_by_the_coverage():
     torch.testing.assert_close(metrics.psnr(first, second, mask.a), expected)
 
 
+def test_read_literally_the_papers_psnr_multiplies_decibels():
+    first, second = pair()
+    area = RegionMask.paper_circle((40, 50)).a
+    share = area.mean()
+    expected = (metrics.psnr(first, second, area) - 10 * torch.log10(share)) / share
+    torch.testing.assert_close(metrics.psnr_literal(first, second, area), expected)
+    assert expected > 100  # which no picture of 8 bits can have: it is not how the paper's tables were made
+
+
+def test_ssim_of_a_small_area_is_that_of_the_whole_map():
+    """`Standard` looks at a box around Area A only."""
+    first, second = pair()
+    mask = RegionMask.circle((40, 50), (42, 9), 6, 9)  # the box is cut by the frame on two sides
+    figures = metrics.score(first, first, second, second, mask)
+    torch.testing.assert_close(figures["ssim_a"], metrics.ssim(first, second, mask.a))
+    torch.testing.assert_close(figures["ssim_a_paper"], metrics.ssim_paper(first, second, mask.a))
+
+
 def test_equal_pictures_score_100_db_and_an_empty_area_has_no_score():
     first, _ = pair()
     assert metrics.psnr(first, first, torch.ones(1, 1, 40, 50)).item() == pytest.approx(100)

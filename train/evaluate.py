@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from tqdm import tqdm
 
 from ranlen import weights
 from ranlen.enhancer import Enhancer
-from ranlen.fields import render
+from ranlen.fields import LightField, render
 from ranlen.files import write_atomically
-from ranlen.metrics import score
+from ranlen.metrics import Standard
 from ranlen.regions import RegionMask
 from ranlen.weights import WeightsError
+from train import paper, report
 from train.data import (
     SHAPES,
     SIZE,
@@ -32,22 +33,10 @@ from train.data import (
     random_mask,
     read_split,
 )
-
-Report = dict[str, Any]  # see `evaluate`
+from train.report import Scored, Scores
 
 CHUNK = 16
-COLUMNS = {
-    "psnr_a": "PSNR A",
-    "ssim_a": "SSIM A",
-    "ssim_a_paper": "(paper's)",
-    "clipped_a": "clipped A",
-    "psnr_b": "PSNR B",
-    "peak_slope": "slope B",
-    "non_monotonicity": "halo B",
-    "roughness": "rough B",
-    "psnr_c_raw": "PSNR C raw",
-    "changed_c": "changed C",
-}
+GAMMAS = 2 ** torch.linspace(-4, 2, 601, dtype=torch.float64)  # steps of 0.7 %
 
 
 def in_8_bits(image: Tensor) -> Tensor:
@@ -55,32 +44,109 @@ def in_8_bits(image: Tensor) -> Tensor:
     return (image.clamp(0, 1) * 255).round() / 255
 
 
+def best_gamma(image: Tensor, reference: Tensor, area: Tensor) -> float:
+    """The gamma with the least squared error over an area: an oracle, since nobody has the reference.
+
+    Args:
+        image: (1, 3, H, W), an 8-bit photo in [0, 1].
+        reference: the same.
+        area: (1, 1, H, W) in [0, 1].
+    """
+    levels = (image * 255).round().long().flatten()
+    share = area.double().expand_as(image).flatten()
+    count = torch.bincount(levels, share, 256)
+    wanted = torch.bincount(levels, share * reference.double().flatten(), 256)
+    curves = in_8_bits((torch.arange(256, dtype=torch.float64) / 255) ** GAMMAS[:, None])
+    return float(GAMMAS[(curves**2 @ count - 2 * curves @ wanted).argmin()])
+
+
+Baseline = Callable[[Tensor, Tensor, Tensor], Tensor]  # image, reference, Area A -> a lit image
+BASELINES: dict[str, Baseline] = {
+    "input": lambda image, reference, area: image,
+    "gamma 1/2.2": lambda image, reference, area: image ** (1 / 2.2),
+    "best gamma (oracle)": lambda image, reference, area: image ** best_gamma(image, reference, area),
+}
+
+
+def one_by_one(field: LightField, image: Tensor, windows: Sequence[Tensor | None]) -> list[Tensor]:
+    """Images (N, 3, H, W) lit and rounded to 8 bits; one at a time, which stays in the processor's cache."""
+    maps = field.maps().split(1)
+    windows = [None if window is None else window.to(image.device) for window in windows]
+    each = zip(maps, image.split(1), windows, strict=True)
+    return [in_8_bits(render(field.with_maps(m), i, window=w)).cpu() for m, i, w in each]
+
+
+def ignores_masks(network: Enhancer) -> bool:
+    """Whether it predicts the same light under every mask: global, and blend on its weights."""
+    return (network.method.weights or network.method_name) == "global"
+
+
+def source(name: str, network: Enhancer) -> str:
+    """What tells networks of different weights apart: a name of its own, or that whose published weights it runs on."""
+    method = network.method
+    published = method.weights and name == f"{network.backbone_name}-{network.method_name}"
+    return f"{network.backbone_name}-{method.weights}" if published else name
+
+
+Lit = tuple[LightField, list[Tensor]]  # a light, and each image under the whole of it
+
+
+def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Lit:
+    """What a network gives under masks, before any window."""
+    mask = RegionMask(torch.cat([at.mask.tensor for at in standards]))
+    field = network.predict(image, mask.to(image.device))
+    field = field.with_maps(field.maps())  # a grid is read out here, once
+    return field, one_by_one(field, image, [None] * len(image))
+
+
 @torch.inference_mode()
-def score_pairs(network: Enhancer, pairs: Pairs, masks: Sequence[RegionMask]) -> dict[str, Tensor]:
-    """Every figure of `metrics.score` for every pair, each (N,)."""
-    network.eval()
-    device = next(network.parameters()).device
-    rows = []
+def score_networks(
+    networks: Mapping[str, Enhancer],
+    pairs: Pairs,
+    masks: Mapping[str, Sequence[RegionMask]],
+    baselines: Mapping[str, Baseline],
+) -> Scores:
+    """Every figure of `Standard.score` for every network, baseline, kind of mask and pair.
+
+    Photos are the outer loop: what does not depend on a network is worked out once for all of them and then forgotten,
+    so that five hundred photos need no more memory than sixteen.
+    """
+    rows: dict[tuple[str, str], list[dict[str, Tensor]]] = defaultdict(list)
+    total = len(pairs) * len(masks) * (len(networks) + len(baselines))
+    bar = tqdm(total=total, desc="scoring", leave=False, mininterval=1, disable=total < 100)
     for start in range(0, len(pairs), CHUNK):
         part = slice(start, start + CHUNK)
-        image, reference = (x[part].to(device) / 255 for x in (pairs.low, pairs.high))
-        mask = RegionMask(torch.cat([m.tensor for m in masks[part]])).to(device)
-        field = network.predict(image, mask)
-        window = network.method.window(mask)
-        raw, kept = (in_8_bits(render(field, image, window=w)) for w in (None, window))
-        rows.append(score(raw, kept, image, reference, mask))
-    return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+        image, reference = (x[part] / 255 for x in (pairs.low, pairs.high))
+        whole: dict[str, Lit] = {}  # of networks that ignore the mask
+        for shape, each in masks.items():
+            standards = [Standard(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)]
+            for name, baseline in baselines.items():
+                lit = [in_8_bits(baseline(at.image, at.reference, at.mask.a)) for at in standards]
+                rows[name, shape] += [at.score(x, x) for at, x in zip(standards, lit, strict=True)]
+                bar.update(len(standards))
+            for name, network in networks.items():
+                here = image.to(next(network.parameters()).device)
+                key = source(name, network)
+                field, raw = whole.get(key) or light(network, here, standards)
+                if ignores_masks(network):
+                    whole[key] = field, raw
+                windows = [network.method.window(at.mask) for at in standards]
+                kept = raw if windows[0] is None else one_by_one(field, here, windows)
+                rows[name, shape] += [at.score(x, y) for at, x, y in zip(standards, raw, kept, strict=True)]
+                bar.update(len(standards))
+    bar.close()
+    scores: Scores = {name: {} for name in (*baselines, *networks)}
+    for (name, shape), figures in rows.items():
+        scores[name][shape] = {figure: torch.cat([row[figure] for row in figures]) for figure in figures[0]}
+    return scores
 
 
-def score_gamma(pairs: Pairs, masks: Sequence[RegionMask], gamma: float) -> dict[str, Tensor]:
-    """The same figures for a tone curve on the whole photo; 1 leaves it as it is."""
-    image, reference = pairs.low / 255, pairs.high / 255
-    mask = RegionMask(torch.cat([m.tensor for m in masks]))
-    lit = in_8_bits(image**gamma)
-    return score(lit, lit, image, reference, mask)
+def score_pairs(network: Enhancer, pairs: Pairs, masks: Sequence[RegionMask]) -> dict[str, Tensor]:
+    """Every figure of one network under one mask per pair, each (N,)."""
+    return score_networks({"": network.eval()}, pairs, {"": masks}, {})[""][""]
 
 
-def mean_scores(scores: dict[str, Tensor]) -> dict[str, float]:
+def mean_scores(scores: Mapping[str, Tensor]) -> dict[str, float]:
     """Means over images, leaving out those where a figure is not defined."""
     return {name: values.nanmean().item() for name, values in scores.items()}
 
@@ -92,35 +158,10 @@ def masks_for(shape: str, count: int, silhouettes: list[np.ndarray]) -> list[Reg
     return [random_mask(shape, silhouettes, generator_of(2, i)) for i in range(count)]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print a table, and write it as JSON if asked."""
-    parser = argparse.ArgumentParser(prog="python -m train.evaluate", description="Score models on pairs.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--models", default="all", help="names or files with commas between, or all published ones")
-    parser.add_argument(
-        "--masks", default="circle", help=f"circle, {', '.join(SHAPES)}, subject with commas between, or all"
-    )
-    parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, for --masks subject")
-    parser.add_argument("--json", type=Path, help="file to write the scores to")
-    options = parser.parse_args(arguments)
-    try:
-        names = weights.published() if options.models == "all" else options.models.split(",")
-        shapes = None if options.masks == "all" else options.masks.split(",")
-        report = evaluate(options.data, options.split, names, shapes, options.silhouettes)
-    except (DataError, WeightsError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
-    print_report(report)
-    if options.json:
-        write_atomically(options.json, json.dumps(report, indent=1).encode())
-    return 0
-
-
 def evaluate(
     data: Path, split: str, names: Sequence[str], shapes: Sequence[str] | None, silhouettes: Path | None
-) -> Report:
-    """Score models, the untouched input and a gamma curve.
+) -> Scored:
+    """Score models, the untouched input and two tone curves, photo by photo.
 
     Args:
         data: folder with low/, high/ and split.json.
@@ -128,9 +169,6 @@ def evaluate(
         names: published models or files of weights.
         shapes: kinds of masks; none: all there are.
         silhouettes: folder of subject masks, for the kind "subject".
-
-    Returns:
-        {"data", "split", "models": {name: {shape: {figure: mean, ..., "images": count}}}}
     """
     subjects = load_silhouettes(silhouettes, scoring=True) if silhouettes else []
     known = ["circle", *SHAPES, *(["subject"] if subjects else [])]
@@ -140,28 +178,57 @@ def evaluate(
             raise DataError(
                 f"no masks of the kind {shape!r}; there are {', '.join(known)}; subject needs --silhouettes"
             )
+    networks = {name: weights.load(name) for name in names}
     pairs = load_pairs(data, read_split(data, split))
     masks = {shape: masks_for(shape, len(pairs), subjects) for shape in shapes}
-    models: dict[str, dict[str, dict[str, float]]] = {}
-    for name, gamma in (("input", 1.0), ("gamma 1/2.2", 1 / 2.2)):
-        models[name] = {shape: mean_scores(score_gamma(pairs, masks[shape], gamma)) for shape in shapes}
-    for name in tqdm(names, "scoring", leave=False):
-        network = weights.load(name)
-        models[name] = {shape: mean_scores(score_pairs(network, pairs, masks[shape])) for shape in shapes}
-    for scores in models.values():
-        for figures in scores.values():
-            figures["images"] = len(pairs)
-    return {"data": data.name, "split": split, "models": models}
+    scores = score_networks(networks, pairs, masks, BASELINES)
+    about = {
+        name: {"backbone": each.backbone_name, "method": each.method_name, "trained_on": trained_on(name)}
+        for name, each in networks.items()
+    }
+    return Scored(data.resolve().name, split, pairs.names, about, scores)
 
 
-def print_report(report: Report) -> None:
-    """One table per kind of mask."""
-    models = report["models"]
-    for shape in next(iter(models.values())):
-        print(f"\n{report['data']} {report['split']}, {shape}, {models['input'][shape]['images']} photos")
-        print(f"{'':<18}" + "".join(f"{title:>11}" for title in COLUMNS.values()))
-        for name, scores in models.items():
-            print(f"{name:<18}" + "".join(f"{scores[shape][column]:>11.3f}" for column in COLUMNS))
+def trained_on(name: str) -> str:
+    """The name of the data folder that a network's card tells of."""
+    config = weights.card(name)["card"].get("config", {})
+    return Path(config.get("data", "")).name or "unknown"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print tables, and write JSON and CSV if asked; 2 for a command that makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m train.evaluate", description="Score models on pairs.")
+    parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--models", default="all", help="names or files with commas between, or all published ones")
+    parser.add_argument(
+        "--masks", default="circle", help=f"circle, {', '.join(SHAPES)}, subject with commas between, or all"
+    )
+    parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, for --masks subject")
+    parser.add_argument(
+        "--paper", choices=list(paper.SETS), help="--data is this set of the paper: print our numbers in its tables"
+    )
+    parser.add_argument("--json", type=Path, help="file to write means, intervals and differences to")
+    parser.add_argument("--csv", type=Path, help="file to write one row per model, mask and photo to")
+    options = parser.parse_args(arguments)
+    try:
+        names = weights.published() if options.models == "all" else options.models.split(",")
+        shapes = None if options.masks == "all" else options.masks.split(",")
+        if options.paper:
+            paper.check(options.paper, len(read_split(options.data, options.split)))
+        scored = evaluate(options.data, options.split, names, shapes, options.silhouettes)
+        summary = report.summarise(scored)
+        print(report.as_text(summary))
+        if "circle" in summary["models"]["input"]:
+            print(paper.as_text(summary, options.paper))
+        if options.json:
+            write_atomically(options.json, (json.dumps(summary, indent=1) + "\n").encode())
+        if options.csv:
+            write_atomically(options.csv, report.as_csv(scored).encode())
+    except (DataError, WeightsError, OSError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from ranlen import weights
 from ranlen.files import write_atomically
 from ranlen.weights import WeightsError
 from train.data import DataError
-from train.evaluate import Report, evaluate
+from train.evaluate import evaluate
+from train.report import Report, summarise
 
 MARK = "<!-- scores: written by python -m train.publish -->"
 END = "<!-- end of scores -->"
@@ -44,7 +45,7 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path
         target = weights.folder() / f"{about['backbone']}-{about['method']}.safetensors"
         weights.save(weights.load(best), target, without_places(about["card"]))
     names = weights.published()
-    report = evaluate(data, "test", names, None, silhouettes)
+    report = summarise(evaluate(data, "test", names, None, silhouettes))
     report["sha256"] = {path.name: digest(path) for path in sorted(weights.folder().glob("*.safetensors"))}
     write_atomically(weights.folder() / weights.SCORES, (json.dumps(rounded(report), indent=1) + "\n").encode())
     shapes = list(report["models"]["input"])
@@ -73,6 +74,8 @@ def rounded(value: Any) -> Any:
     """The same structure with five decimals, which is more than the photos can tell apart."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
     return round(value, 5) if isinstance(value, float) else value
 
 
@@ -92,9 +95,16 @@ def tables(report: Report, shapes: list[str]) -> str:
         lines += ["", f"**{title}**, {models['input'][shape]['images']} photos", ""]
         lines += ["| | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
         for name, scores in models.items():
-            cells = (f"{scores[shape][key]:.{digits}f}" for key, digits in FIGURES.values())
+            cells = (cell(scores[shape], key, digits) for key, digits in FIGURES.values())
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\n"
+
+
+def cell(figures: Mapping[str, Any], key: str, digits: int) -> str:
+    """A mean; of PSNR in A, by which networks are compared, with its 95 % interval where the report has one."""
+    mean = f"{figures[key]:.{digits}f}"
+    around = figures.get("ci95", {}).get(key) if key == "psnr_a" else None
+    return f"{mean} ({around[0]:.1f} to {around[1]:.1f})" if around else mean
 
 
 def main(arguments: list[str] | None = None) -> int:
