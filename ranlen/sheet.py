@@ -1,8 +1,8 @@
-"""A contact sheet: the same photo under every method, side by side and labelled."""
+"""Sheets of pictures side by side and labelled: the same photo under every method, or any grid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,6 +17,8 @@ BACKGROUND = (24, 24, 24)
 INK = (235, 235, 235)
 LINE = np.array([255, 160, 40], np.float32)
 
+Panel = tuple[str, np.ndarray]  # a label, and pixels (H, W, 3) of 8 bits
+
 
 def contact_sheet(results: Mapping[str, Photo], mask: RegionMask) -> Photo:
     """Put results in a grid of at most three columns, after a picture of the areas.
@@ -27,18 +29,34 @@ def contact_sheet(results: Mapping[str, Photo], mask: RegionMask) -> Photo:
     """
     tiles = {LABELS.get(name, name): preview(photo, TILE) for name, photo in results.items()}
     tiles = {"Areas A and B": outline(preview(results["original"], TILE), mask)} | tiles
-    height, width = next(iter(tiles.values())).shape[:2]
-    font_size = TILE // 32
+    return grid(list(tiles.items()), min(3, len(tiles)), below=False)
+
+
+def grid(panels: Sequence[Panel], columns: int, *, below: bool) -> Photo:
+    """Pictures in rows, each with its label above or below; a picture smaller than its cell stands in its top left.
+
+    Args:
+        panels: labels and pixels, row by row.
+        columns: how many go in a row.
+        below: where the labels stand.
+    """
+    rows = [panels[i : i + columns] for i in range(0, len(panels), columns)]
+    width = max(pixels.shape[1] for _, pixels in panels)
+    heights = [max(pixels.shape[0] for _, pixels in row) for row in rows]
+    font_size = max(14, *(size // 32 for size in (width, *heights)))
     font = ImageFont.load_default(font_size)
     header = 2 * font_size
-    columns = min(3, len(tiles))
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (GAP + columns * (width + GAP), rows * (height + header) + GAP), BACKGROUND)
+    size = (GAP + columns * (width + GAP), sum(heights) + len(rows) * header + GAP)
+    sheet = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for i, (label, tile) in enumerate(tiles.items()):
-        left, top = GAP + i % columns * (width + GAP), i // columns * (height + header)
-        draw.text((left, top + header / 2), label, INK, font, anchor="lm")
-        sheet.paste(Image.fromarray(tile), (left, top + header))
+    top = GAP if below else 0
+    for row, height in zip(rows, heights, strict=True):
+        for i, (label, pixels) in enumerate(row):
+            left = GAP + i * (width + GAP)
+            middle = top + pixels.shape[0] + header / 2 if below else top + header / 2
+            draw.text((left, middle), label, INK, font, anchor="lm")
+            sheet.paste(Image.fromarray(pixels), (left, top if below else top + header))
+        top += height + header
     return Photo(np.asarray(sheet))
 
 
