@@ -33,11 +33,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Pairs:
-    """Dark images and their references in memory, each a uint8 tensor (N, 3, 256, 256)."""
+    """Dark images and their references in memory, each a uint8 tensor (N, 3, 256, 256).
+
+    Where the data has masks of its own, `subjects` holds them, booleans (N, 1, 256, 256); empty where a photo has none.
+    """
 
     names: list[str]
     low: Tensor
     high: Tensor
+    subjects: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -95,7 +99,16 @@ def load_pairs(folder: Path, names: list[str]) -> Pairs:
         )
         for side in ("low", "high")
     )
-    return Pairs(names, low, high)
+    return Pairs(names, low, high, load_subjects(folder / "masks", names))
+
+
+def load_subjects(folder: Path, names: list[str]) -> Tensor | None:
+    """The masks NAME.png of a folder, booleans (N, 1, 256, 256), empty where there is none; None without a folder."""
+    if not folder.is_dir():
+        return None
+    paths = [folder / f"{name}.png" for name in tqdm(names, "reading masks", leave=False)]
+    blank = torch.zeros(1, *SIZE, dtype=torch.bool)
+    return torch.stack([read_small(path)[:1] >= 128 if path.exists() else blank for path in paths])
 
 
 def load_photos(folders: str) -> Tensor:
@@ -224,11 +237,17 @@ def random_mask(shape: str, silhouettes: list[np.ndarray], generator: torch.Gene
     return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
 
 
-def training_mask(paper: float, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
-    """The paper's circle with probability `paper`, or any other shape."""
+def training_mask(
+    paper: float, silhouettes: list[np.ndarray], generator: torch.Generator, subject: np.ndarray | None = None
+) -> RegionMask:
+    """The paper's circle with probability `paper`; else the photo's own subject if it has one, else any other shape."""
     shapes = [*SHAPES, *(["subject"] if silhouettes else [])]
     other = shapes[int(torch.randint(len(shapes), (), generator=generator))]
-    return random_mask("circle" if uniform(0, 1, generator) < paper else other, silhouettes, generator)
+    shape = "circle" if uniform(0, 1, generator) < paper else other
+    if shape != "circle" and subject is not None and 0.005 < subject.mean() < 0.8:
+        # Section 5.2: the segmentation is A or B, and eroded it is A.
+        return RegionMask.from_core(subject, transition=uniform(0.03, 0.25, generator), grow="in")
+    return random_mask(shape, silhouettes, generator)
 
 
 def full_mask(count: int) -> RegionMask:
@@ -236,15 +255,25 @@ def full_mask(count: int) -> RegionMask:
     return RegionMask(torch.ones(count, 2, *SIZE))
 
 
-def augment(low: Tensor, high: Tensor, jitter: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mirror, crop and re-expose one pair (3, 256, 256) in [0, 1]; the reference keeps its exposure."""
-    if uniform(0, 1, generator) < 0.5:
-        low, high = low.flip(-1), high.flip(-1)
+def augment(
+    low: Tensor, high: Tensor, subject: Tensor | None, jitter: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Mirror, crop and re-expose one pair (3, 256, 256) in [0, 1]; the reference keeps its exposure.
+
+    The subject, booleans (1, 256, 256) if there is one, is mirrored and cropped as the pair is.
+    """
+    mirror = uniform(0, 1, generator) < 0.5
     side = round(uniform(0.6, 1.0, generator) * WORKING_SIZE)
     top, left = (int(torch.randint(WORKING_SIZE - side + 1, (), generator=generator)) for _ in range(2))
-    pair = resize(torch.stack([low, high])[..., top : top + side, left : left + side], SIZE)
     exposure = 2 ** (uniform(-jitter, jitter, generator) / GAMMA)  # in linear light, as a factor on gamma-coded values
-    return (pair[0] * exposure).clamp(0, 1), pair[1]
+
+    def crop(layers: Tensor) -> Tensor:
+        layers = layers.flip(-1) if mirror else layers
+        return resize(layers[..., top : top + side, left : left + side], SIZE)
+
+    pair = crop(torch.stack([low, high]))
+    subject = None if subject is None else crop(subject[None].float())[0] >= 0.5
+    return (pair[0] * exposure).clamp(0, 1), pair[1], subject
 
 
 @dataclass(frozen=True)
@@ -281,17 +310,21 @@ class TrainingSet:
         generator = generator_of(self.seed, 1, step)
         lows, highs, masks = [], [], []
         for index in order[position * size : (position + 1) * size].tolist():
+            subject = None
             if index < len(self.pairs):
                 low, high = self.pairs.low[index] / 255, self.pairs.high[index] / 255
+                if self.pairs.subjects is not None:
+                    subject = self.pairs.subjects[index]
             else:
                 high = self.photos[int(torch.randint(len(self.photos), (), generator=generator))] / 255
                 high = expose(high[None], generator)[0]
                 low = darken(high[None], generator)[0]
-            low, high = augment(low, high, self.jitter, generator)
+            low, high, subject = augment(low, high, subject, self.jitter, generator)
             lows.append(low)
             highs.append(high)
             if self.paper_masks is not None:
-                masks.append(training_mask(self.paper_masks, self.silhouettes, generator).tensor)
+                own = None if subject is None else subject[0].numpy()
+                masks.append(training_mask(self.paper_masks, self.silhouettes, generator, own).tensor)
         mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
         return torch.stack(lows), torch.stack(highs), mask
 
