@@ -260,7 +260,7 @@ def test_data_that_is_not_as_it_should_be_is_named(pairs, tmp_path, capsys):
     with pytest.raises(DataError, match=r"has no image 'ghost'"):
         data.load_pairs(pairs, ["ghost"])
     with pytest.raises(DataError, match="no photos in"):
-        data.load_photos(tmp_path)
+        data.load_photos(str(tmp_path))
     assert main(["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--epochs", "1"]) == 2
     assert main(["--epochs", "1"]) == 2
     captured = capsys.readouterr()

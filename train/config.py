@@ -29,8 +29,8 @@ class TrainConfig:
     backbone: str = "deepupe"
     method: str = "ranlen"
     data: str = ""  # folder with low/, high/ and split.json
-    photos: str = ""  # folders of good photos, with commas between, searched deeply; darkened on the fly into more pairs
-    photos_per_pair: float = 0.5  # how many darkened photos go into an epoch for each pair
+    photos: str = ""  # folders of good photos, with commas between; darkened on the fly into more pairs
+    photos_per_pair: float = 0.25  # how many darkened photos go into an epoch for each pair
     silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
     out: str = ""  # folder of the run: log, checkpoints, weights
     start: str = ""  # global weights (a published name or a file) that a local network starts from; none: from scratch
@@ -47,7 +47,7 @@ class TrainConfig:
     fade: float = 1.0  # weight of the faded reference in B, which the paper has not; 0 is Eq. 5 as published
     paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
     loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
-    exposure_jitter: float = 0.5  # stops, in linear light, up or down
+    exposure_jitter: float = 1.0  # stops, in linear light, up or down
     validation: float = 0.1  # share of the training scenes kept for choosing the checkpoint
     seed: int = 0
     threads: int = 0  # CPU threads; 0 leaves the choice to torch
