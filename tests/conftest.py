@@ -16,7 +16,7 @@ import torch
 
 from ranlen import weights
 from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS, Enhancer
+from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.images import Photo
 from ranlen.regions import RegionMask
 
@@ -73,11 +73,11 @@ def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
 
 @pytest.fixture(scope="session")
 def enhancers() -> dict[str, Enhancer]:
-    """Every backbone under every method."""
-    return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS}
+    """Every backbone under every method, ablations too."""
+    return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS | ABLATIONS}
 
 
-@pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS])
+@pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS | ABLATIONS])
 def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
     return enhancers[request.param]
 
@@ -87,7 +87,7 @@ def weights_folder(enhancers: dict[str, Enhancer], tmp_path_factory: pytest.Temp
     """A folder of weights as published ones lie, of networks that are not really trained."""
     folder = tmp_path_factory.mktemp("weights")
     for name, enhancer in enhancers.items():
-        if enhancer.method.weights is None:
+        if enhancer.method_name in METHODS and enhancer.method.weights is None:
             weights.save(enhancer, folder / f"{name}.safetensors", {})
     return folder
 
