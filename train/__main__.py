@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tqdm import tqdm
+
 from ranlen.images import ImageError
 from ranlen.weights import WeightsError
 from train.checkpoint import CheckpointError
@@ -21,7 +23,7 @@ def main(arguments: list[str]) -> int:
         best = train(config, resume=options.resume)
     except (ConfigError, DataError, ImageError, CheckpointError, WeightsError, TrainingError) as error:
         if first:
-            print(f"train: {error}", file=sys.stderr)
+            tqdm.write(f"train: {error}", file=sys.stderr)  # on a line of its own, not behind a progress bar
         return 2
     if first:
         print("best epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in best.items()))

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ranlen import weights
 from ranlen.enhancer import Enhancer
+from ranlen.files import write_atomically
 from ranlen.losses import RegionLoss, faded
 from ranlen.regions import RegionMask, resize
 from train.board import Board
@@ -94,7 +95,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     board = None
     if processes.is_main_process:  # which alone has a board, validates and writes
         with disk_errors_told(out):
-            (out / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
+            write_atomically(out / "config.json", json.dumps(dataclasses.asdict(config), indent=1).encode())
+            keep_log(out, step // steps_per_epoch)
             board = Board(out / "tensorboard", step)
     learner = processes.prepare(network)  # the network, or around it what averages gradients over processes
     bf16 = processes.device.type == "cuda" and config.precision == "bf16"
@@ -113,6 +115,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
             total_loss.backward()
             norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip or math.inf)
             if not norm.isfinite():
+                processes.wait_for_everyone()  # all see the same gradient, and leave together
                 raise TrainingError(
                     f"the loss at step {step} (epoch {step // steps_per_epoch + 1}) is {total_loss.item():g} and its "
                     f"gradient {norm.item():g}; start anew with a lower --lr (it is {config.lr:g}) or --clip"
@@ -137,13 +140,14 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
                 weights.save(published, out / "best.safetensors", card)
             state = {name: part.state_dict() for name, part in parts.items()}
             state |= {"step": step, "best": best, "config": dataclasses.asdict(config)}
-            save_checkpoint(out / "last.pt", state)
             log(out, {"epoch": epoch, **losses, **scores, "seconds": time.perf_counter() - started})
+            save_checkpoint(out / "last.pt", state)
             board.show(step, losses, scores, optimizer.param_groups[0]["lr"])
             if epoch % board.EVERY == 0 or step == total:
                 board.show_pictures(step, published, validation)
         bar.set_postfix(loss=f"{losses['loss']:.4f}", psnr_a=f"{scores['psnr_a']:.2f}", best=f"{best['psnr_a']:.2f}")
     bar.close()
+    processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
     processes.end_training()
     return best
 
@@ -215,6 +219,13 @@ def disk_errors_told(out: Path) -> Iterator[None]:
         raise TrainingError(
             f"cannot write to {out}: {error.strerror or error}; its last checkpoint is sound: make room, then --resume"
         ) from None
+
+
+def keep_log(out: Path, epochs: int) -> None:
+    """Keep the lines of a run's first epochs; later ones are of a run before it, or of after its last checkpoint."""
+    path = out / "log.jsonl"
+    lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
+    write_atomically(path, "".join(lines).encode())
 
 
 def log(out: Path, row: dict[str, Any]) -> None:

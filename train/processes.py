@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 
 from ranlen.regions import RegionMask
 from train.config import ConfigError, TrainConfig
@@ -75,7 +74,7 @@ def synchronise(network: Module) -> Module:
             if type(child) is nn.BatchNorm2d:
                 synced = SyncedNorm(child.num_features, child.eps, child.momentum, child.affine)
                 synced.load_state_dict(child.state_dict())
-                setattr(parent, name, synced)
+                setattr(parent, name, synced.to(child.get_buffer("running_mean")))  # its device and type
     return network
 
 
@@ -88,11 +87,12 @@ class SyncedNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        wide = x.float()
-        mean = average(wide.mean((0, 2, 3), keepdim=True))
-        variance = average((wide - mean).square().mean((0, 2, 3), keepdim=True))
+        mean_of = MeanOverProcesses.apply
+        wide = x.float() if x.dtype == torch.bfloat16 else x
+        mean = mean_of(wide.mean((0, 2, 3), keepdim=True))
+        variance = mean_of((wide - mean).square().mean((0, 2, 3), keepdim=True))
         with torch.no_grad():
-            count = torch.distributed.get_world_size() * x.numel() // x.shape[1]
+            count = distributed.get_world_size() * x.numel() // x.shape[1]
             momentum = cast("float", self.momentum)
             self.get_buffer("running_mean").lerp_(mean.flatten(), momentum)
             self.get_buffer("running_var").lerp_(variance.flatten() * (count / (count - 1)), momentum)
@@ -103,6 +103,15 @@ class SyncedNorm(nn.BatchNorm2d):
         return y.to(x.dtype)
 
 
-def average(values: Tensor) -> Tensor:
-    """The mean of a tensor over all processes, with gradients to all of them."""
-    return all_reduce(values) / torch.distributed.get_world_size()
+class MeanOverProcesses(torch.autograd.Function):
+    """The mean of a tensor over all processes; its gradient comes from the losses of all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        mean = values / distributed.get_world_size()
+        distributed.all_reduce(mean)
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return MeanOverProcesses.forward(ctx, gradient)
