@@ -345,6 +345,10 @@ def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor.expand(2, -1, -1, -1))
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = network(image, mask.tensor).maps()
+        assert maps.dtype == torch.float32
+        assert (maps.bfloat16() != maps).float().mean() > 0.9
         (exact, parts), (rounded, rounded_parts) = (
             forward(network, RegionLoss(), image, 3 * image, mask, 64, bf16=bf16) for bf16 in (False, True)
         )

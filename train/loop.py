@@ -138,13 +138,13 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
                 best = {"epoch": step / steps_per_epoch, **scores}
                 card = {"config": dataclasses.asdict(config), "validation": best}
                 weights.save(published, out / "best.safetensors", card)
-            state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"step": step, "best": best, "config": dataclasses.asdict(config)}
             log(out, {"epoch": epoch, **losses, **scores, "seconds": time.perf_counter() - started})
-            save_checkpoint(out / "last.pt", state)
             board.show(step, losses, scores, optimizer.param_groups[0]["lr"])
             if epoch % board.EVERY == 0 or step == total:
                 board.show_pictures(step, published, validation)
+            state = {name: part.state_dict() for name, part in parts.items()}
+            state |= {"step": step, "best": best, "config": dataclasses.asdict(config)}
+            save_checkpoint(out / "last.pt", state)  # last: what a killed run wrote after its checkpoint is dropped
         bar.set_postfix(loss=f"{losses['loss']:.4f}", psnr_a=f"{scores['psnr_a']:.2f}", best=f"{best['psnr_a']:.2f}")
     bar.close()
     processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
