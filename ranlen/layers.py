@@ -132,7 +132,7 @@ class ThreeTails(MaskedLayer):
 
     CELLS = 128  # per side, as the finest of `RanlenTail`
 
-    def __init__(self, channels: int, *, hidden: int = 32) -> None:
+    def __init__(self, channels: int, *, hidden: int = 16) -> None:
         super().__init__()
         self.a, self.b = (
             nn.Sequential(

@@ -16,7 +16,7 @@ from ranlen.losses import RegionLoss
 from ranlen.regions import RegionMask
 from tests.test_layers import filled
 from train.config import load_config
-from train.loop import forward
+from train.loop import forward, merit
 
 CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.toml"))
 
@@ -61,6 +61,13 @@ def test_two_areas_leave_two_losses_with_weight_1(image, mask):
     total, parts = forward(network, RegionLoss(fade=1.0), big, (2 * big).clamp(0, 1), divided.resize((256, 256)), 64)
     assert parts["b"] == parts["fade"] == 0
     assert total.item() == pytest.approx(parts["a"] + parts["c"])
+
+
+def test_two_areas_are_at_their_best_when_c_is_dark():
+    """Started from a global network, one is best in A and in B before it has learned anything."""
+    first, later = ({"psnr_a": 24, "psnr_b": 15.4, "psnr_c_raw": 12}, {"psnr_a": 23, "psnr_b": 15, "psnr_c_raw": 30})
+    assert merit("two_areas", later) > merit("two_areas", first)
+    assert merit("ranlen", later) < merit("ranlen", first)
 
 
 def test_untrained_tails_leave_a_and_b_and_shut_c(mask):

@@ -85,7 +85,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
-    step, best = 0, {"psnr_a": -math.inf, "psnr_b": -math.inf}
+    step, best = 0, dict.fromkeys(("psnr_a", "psnr_b", "psnr_c_raw"), -math.inf)
     if resume:
         state = load_checkpoint(out / "last.pt")
         check_same(config, state["config"])
@@ -200,8 +200,13 @@ def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
 
 
 def merit(method: str, scores: dict[str, float]) -> float:
-    """What the best epoch is the best at: PSNR in A; a local network's fade counts as much as its light."""
-    return scores["psnr_a"] if method == "global" else (scores["psnr_a"] + scores["psnr_b"]) / 2
+    """What the best epoch is the best at: PSNR in A; a local network's fade, or dark C if it has none, counts as much.
+
+    By A alone, a local network that started from a global one would be best before it has learned where to stop.
+    """
+    if method == "global":
+        return scores["psnr_a"]
+    return (scores["psnr_a"] + scores["psnr_c_raw" if method == "two_areas" else "psnr_b"]) / 2
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
