@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ranlen.backbones import BACKBONES
 from ranlen.fields import LightField
-from ranlen.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail
+from ranlen.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
 from ranlen.regions import RegionMask, resize, smoothstep
 
 WORKING_SIZE = 256
@@ -31,6 +31,16 @@ def keep_area_c(mask: RegionMask) -> Tensor:
     return smoothstep(2 * mask.ramp())
 
 
+def three_areas(mask: Tensor) -> Tensor:
+    """The mask (N, 2, H, W) as it is."""
+    return mask
+
+
+def two_areas(mask: Tensor) -> Tensor:
+    """A mask (N, 2, H, W) without Area B: what is not A is C. Both channels are A, the paper's mask of one channel."""
+    return mask[:, :1].expand(-1, 2, -1, -1)
+
+
 @dataclass(frozen=True)
 class Method:
     """How a backbone is told about the mask.
@@ -41,6 +51,7 @@ class Method:
         tail: what comes after its output, likewise.
         window: where the product lets the light through: RegionMask -> (N, 1, H, W), or none for the whole frame.
         weights: the method whose weights it runs on, when it has none of its own.
+        areas: what of the mask the network is told, and trained by.
     """
 
     mask_in_input: bool
@@ -48,6 +59,7 @@ class Method:
     tail: Callable[[int], MaskedLayer]
     window: Callable[[RegionMask], Tensor | None]
     weights: str | None = None
+    areas: Callable[[Tensor], Tensor] = three_areas
 
 
 METHODS = {
@@ -57,13 +69,19 @@ METHODS = {
     "ranlen": Method(False, RanlenNorm, RanlenTail, keep_area_c),
 }
 
+# What Section 4.3.2 compares with: to train and to score, not to use. No window: it would hide the edges they leave.
+ABLATIONS = {
+    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas),  # no gradient-smooth loss, Fig. 6
+    "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
+}
+
 
 class Enhancer(nn.Module):
     """A backbone under a method. Calls keep nothing on it: threads may share one.
 
     Args:
         backbone: a key of `BACKBONES`.
-        method: a key of `METHODS`.
+        method: a key of `METHODS` or `ABLATIONS`.
 
     Raises:
         ValueError: an unknown name.
@@ -71,12 +89,13 @@ class Enhancer(nn.Module):
 
     def __init__(self, backbone: str, method: str) -> None:
         super().__init__()
-        for kind, name, known in (("backbone", backbone, BACKBONES), ("method", method, METHODS)):
+        methods = METHODS | ABLATIONS
+        for kind, name, known in (("backbone", backbone, BACKBONES), ("method", method, methods)):
             if name not in known:
                 raise ValueError(f"unknown {kind} {name!r}; known are {', '.join(known)}")
         self.backbone_name = backbone
         self.method_name = method
-        self.method = METHODS[method]
+        self.method = methods[method]
         self.backbone = BACKBONES[backbone](
             5 if self.method.mask_in_input else 3, norm=self.method.norm, tail=self.method.tail
         )
@@ -86,6 +105,7 @@ class Enhancer(nn.Module):
 
         Exact in evaluation mode: until it is trained further, this network predicts what the other does, whatever the
         mask. Its norms begin with gamma and beta at the other's affine terms, its input ignores the mask's channels.
+        Only three tails differ, in Area C, where they begin with no light.
 
         Raises:
             ValueError: another backbone, or not a global network.
@@ -120,7 +140,7 @@ class Enhancer(nn.Module):
             A light field, as the network made it: no window.
         """
         size = (WORKING_SIZE, WORKING_SIZE)
-        small, mask = resize(image, size), resize(mask, size)
+        small, mask = resize(image, size), resize(self.method.areas(mask), size)
         x = torch.cat([small, mask], dim=1) if self.method.mask_in_input else small
         return self.backbone.field(self.backbone(x, mask, image if detail is None else detail))
 

@@ -118,3 +118,34 @@ class RanlenTail(MaskedLayer):
         gamma, beta = self.modulation(torch.cat([resize(level, finest) for level in levels[1:]], dim=1))
         size = (light.shape[-2], light.shape[-1])
         return resize(gamma, size) * self.refine(light) + resize(beta, size)
+
+
+class ThreeTails(MaskedLayer):
+    """The paper's ablation "multi-cnn-and-concat in the tail" (Section 4.3.2): a decoder per area, cut out and added.
+
+    Each tail is told neither the mask nor where in its area a pixel is, so nothing makes them agree at the borders.
+
+    Differs from the paper: the tails decode the light, not the picture, so that their output is a light too and keeps
+    its laws. They work at 128 x 128 and add what they find to the light at its own size. The third is given the
+    untouched photo, whose light is 0 everywhere: all a CNN can make of that is a constant, so that is what it is.
+    """
+
+    CELLS = 128  # per side, as the finest of `RanlenTail`
+
+    def __init__(self, channels: int, *, hidden: int = 16) -> None:
+        super().__init__()
+        self.a, self.b = (
+            nn.Sequential(
+                nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(), zeroed(nn.Conv2d(hidden, channels, 3, padding=1))
+            )
+            for _ in "ab"
+        )
+        self.c = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, light: Tensor, mask: Tensor) -> Tensor:
+        """Decode a light (N, C, h, w) by the areas of a mask (N, 2, H, W)."""
+        size = (light.shape[-2], light.shape[-1])
+        a, a_or_b = resize(mask, size).split(1, dim=1)
+        coarse = resize(light, (self.CELLS, self.CELLS))
+        lit_a, lit_b = (light + resize(tail(coarse), size) for tail in (self.a, self.b))
+        return a * lit_a + (a_or_b - a) * lit_b + (1 - a_or_b) * self.c

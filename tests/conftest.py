@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 
 from ranlen import weights
 from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS, Enhancer
+from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.images import Photo
 from ranlen.regions import RegionMask
 
@@ -73,11 +74,11 @@ def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
 
 @pytest.fixture(scope="session")
 def enhancers() -> dict[str, Enhancer]:
-    """Every backbone under every method."""
-    return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS}
+    """Every backbone under every method, ablations too."""
+    return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS | ABLATIONS}
 
 
-@pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS])
+@pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS | ABLATIONS])
 def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
     return enhancers[request.param]
 
@@ -87,8 +88,25 @@ def weights_folder(enhancers: dict[str, Enhancer], tmp_path_factory: pytest.Temp
     """A folder of weights as published ones lie, of networks that are not really trained."""
     folder = tmp_path_factory.mktemp("weights")
     for name, enhancer in enhancers.items():
-        if enhancer.method.weights is None:
+        if enhancer.method_name in METHODS and enhancer.method.weights is None:
             weights.save(enhancer, folder / f"{name}.safetensors", {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight pairs of four scenes and two test pairs, 64 x 64."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    names = [f"s{i // 2}_{i % 2}" for i in range(10)]
+    for side in ("low", "high"):
+        (folder / side).mkdir()
+    for name in names:
+        y, x = np.mgrid[:64, :64] / 64
+        bright = np.stack([np.abs(np.sin(a * x + b * y)) for a, b in rng.uniform(2, 9, (3, 2))], -1)
+        Photo((255 * bright).astype(np.uint8)).write(folder / "high" / f"{name}.png")
+        Photo((255 * bright * 0.25).astype(np.uint8)).write(folder / "low" / f"{name}.png")
+    (folder / "split.json").write_text(json.dumps({"train": names[:8], "test": names[8:]}))
     return folder
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ranlen import weights
 from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS, Enhancer
+from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.fields import render
 from ranlen.regions import RegionMask
 from tests.conftest import trained
@@ -39,7 +39,7 @@ def test_prediction_is_repeatable_and_leaves_no_trace(enhancer, image, mask):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS | ABLATIONS)
 def test_the_mask_matters_for_local_networks_only(backbone, method, enhancers, image, mask):
     enhancer = enhancers[f"{backbone}-{method}"]
     other = RegionMask(mask.tensor.flip(-1))
@@ -51,7 +51,7 @@ def test_the_mask_matters_for_local_networks_only(backbone, method, enhancers, i
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS | ABLATIONS)
 def test_every_parameter_gets_a_finite_gradient(backbone, method, image, mask):
     enhancer = trained(backbone, method).train()
     field = enhancer(image, mask.tensor)
@@ -161,7 +161,7 @@ def test_predict_refuses_what_it_cannot_mean(enhancers, image, mask):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("method", ["concat", "ranlen"])
+@pytest.mark.parametrize("method", ["concat", "ranlen", "two_areas"])
 def test_a_local_network_starts_exactly_where_a_global_one_stands(backbone, method, enhancers, image, mask):
     source = enhancers[f"{backbone}-global"]
     local = Enhancer(backbone, method).eval()

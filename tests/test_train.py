@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import weights
+from ranlen import files, weights
+from ranlen.backbones import BACKBONES
 from ranlen.enhancer import Enhancer
 from ranlen.images import Photo
 from ranlen.losses import RegionLoss
 from ranlen.regions import RegionMask
-from train import data, evaluate, publish
+from tests.conftest import trained
+from train import data, evaluate, loop, publish
 from train.__main__ import main
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
@@ -42,23 +49,6 @@ def same_threads_afterwards():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory) -> Path:
-    """Eight pairs of four scenes and two test pairs, 64 x 64."""
-    folder = tmp_path_factory.mktemp("pairs")
-    rng = np.random.default_rng(0)
-    names = [f"s{i // 2}_{i % 2}" for i in range(10)]
-    for side in ("low", "high"):
-        (folder / side).mkdir()
-    for name in names:
-        y, x = np.mgrid[:64, :64] / 64
-        bright = np.stack([np.abs(np.sin(a * x + b * y)) for a, b in rng.uniform(2, 9, (3, 2))], -1)
-        Photo((255 * bright).astype(np.uint8)).write(folder / "high" / f"{name}.png")
-        Photo((255 * bright * 0.25).astype(np.uint8)).write(folder / "low" / f"{name}.png")
-    (folder / "split.json").write_text(json.dumps({"train": names[:8], "test": names[8:]}))
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["deepupe", "star_dce"])
 def test_a_network_learns_one_batch(backbone):
@@ -81,6 +71,10 @@ def test_a_network_learns_one_batch(backbone):
     assert parts["a"] < 0.4 * first["a"]
     assert parts["fade"] < 0.4 * first["fade"]
     assert parts["c"] < 2e-3
+
+
+def logged_epochs(out: Path) -> list[int]:
+    return [json.loads(line)["epoch"] for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 RUN = """
@@ -116,8 +110,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, t
     best = [(tmp_path / name / "best.safetensors") for name in ("whole", "killed")]
     for ours, theirs in zip(weights.load(best[0]).parameters(), weights.load(best[1]).parameters(), strict=True):
         assert torch.equal(ours, theirs)
-    rows = [json.loads(line) for line in (tmp_path / "killed" / "log.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows] == [1, 2]
+    assert logged_epochs(tmp_path / "killed") == [1, 2]
 
 
 @pytest.mark.slow
@@ -233,7 +226,7 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
         ("epochs = 0", "epochs must be above 0; got 0"),
         ("epochs = true", "epochs must be of type int; got True"),
         ("backbone = 'unet'", "backbone must be one of deepupe, star_dce; got 'unet'"),
-        ("method = 'blend'", "method must be one of global, concat, ranlen; got 'blend'"),
+        ("method = 'blend'", "method must be one of global, concat, ranlen, two_areas, tails; got 'blend'"),
         ("validation = 0.0", "validation must be between 0 and 1"),
         ("epochs =", "not valid TOML"),
     ],
@@ -266,6 +259,101 @@ def test_data_that_is_not_as_it_should_be_is_named(pairs, tmp_path, capsys):
     captured = capsys.readouterr()
     assert 'no list of names under "train"' in captured.err
     assert "needs --data FOLDER" in captured.err
+
+
+def test_a_broken_image_is_named(pairs, tmp_path, capsys):
+    shutil.copytree(pairs, tmp_path / "pairs")
+    (tmp_path / "pairs" / "high" / "s1_0.png").write_bytes(b"no picture")
+    assert main(["--data", str(tmp_path / "pairs"), "--out", str(tmp_path / "out")]) == 2
+    (line,) = [line for line in re.split(r"[\r\n]", capsys.readouterr().err) if line.startswith("train: ")]
+    assert "s1_0.png" in line
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(pairs, tmp_path, capsys, monkeypatch):
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    arguments += ["--data", str(pairs), "--out", str(tmp_path)]
+    before: dict[str, bytes] = {}
+
+    def fills_up_in_the_second_epoch(path: Path, state: dict) -> None:
+        if state["step"] > 3:
+            before[path.name] = path.read_bytes()
+            monkeypatch.setattr(files.os, "fsync", refuse)
+        save_checkpoint(path, state)
+
+    def refuse(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(loop, "save_checkpoint", fills_up_in_the_second_epoch)
+    assert main(arguments) == 2
+    message = f"train: cannot write to {tmp_path}: No space left on device; its last checkpoint is sound"
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "last.pt").read_bytes() == before["last.pt"]
+    assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*"))
+    monkeypatch.undo()
+
+    assert main([*arguments, "--resume"]) == 0
+    assert logged_epochs(tmp_path) == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run_and_says_where(pairs, tmp_path, capsys, monkeypatch):
+    steps = iter(range(9))
+
+    def breaks_in_the_fifth_step(*arguments, **options):
+        total, parts = forward(*arguments, **options)
+        return total * (math.nan if next(steps) == 4 else 1), parts
+
+    monkeypatch.setattr(loop, "forward", breaks_in_the_fifth_step)
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    assert main([*arguments, "--data", str(pairs), "--out", str(tmp_path)]) == 2
+    assert "train: the loss at step 4 (epoch 2) is nan and its gradient nan" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "last.pt")["step"] == 3
+
+
+@pytest.mark.slow
+def test_tensorboard_shows_each_epoch_once_also_after_a_resumed_one(pairs, tmp_path, monkeypatch, capsys):
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    config = TrainConfig(**TINY, data=str(pairs), out=str(tmp_path))
+    with monkeypatch.context() as patch:  # dies after it showed the second epoch, before that is saved
+        patch.setattr(
+            loop, "save_checkpoint", lambda path, state: exit(9) if state["step"] > 3 else save_checkpoint(path, state)
+        )
+        with pytest.raises(SystemExit):
+            train(config)
+    train(config, resume=True)
+    shown = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"losses/loss", "losses/a", "validation/psnr_a", "learning rate"} <= set(shown.Tags()["scalars"])
+    assert [event.step for event in shown.Scalars("losses/loss")] == [3, 6]
+    (picture,) = shown.Images("photo, result, reference")
+    assert (picture.step, picture.width, picture.height) == (6, 3 * 256, 2 * 256)
+    assert logged_epochs(tmp_path) == [1, 2]
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    train(TrainConfig(**{**TINY, "epochs": 1}, data=str(pairs), out=str(tmp_path / "without")))
+    assert capsys.readouterr().out.count("no TensorBoard here") == 1
+    assert not (tmp_path / "without" / "tensorboard").exists()
+
+
+def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
+    """Rounded to bfloat16, which has 8 bits, the light would have steps that the second differences of L_B punish."""
+    torch.manual_seed(0)
+    image = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
+    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor.expand(2, -1, -1, -1))
+    for backbone in BACKBONES:
+        network = trained(backbone, "ranlen").train()
+        with torch.autocast("cpu", torch.bfloat16):
+            maps = network(image, mask.tensor).maps()
+        assert maps.dtype == torch.float32
+        assert (maps.bfloat16() != maps).float().mean() > 0.9
+        (exact, parts), (rounded, rounded_parts) = (
+            forward(network, RegionLoss(), image, 3 * image, mask, 64, bf16=bf16) for bf16 in (False, True)
+        )
+        assert rounded.dtype == torch.float32
+        assert rounded != exact
+        for name, value in parts.items():
+            assert rounded_parts[name] == pytest.approx(value, rel=0.05, abs=1e-4), name
+        rounded.backward()
 
 
 def test_checkpoints_that_cannot_be_resumed_from_are_refused(tmp_path):

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+from tqdm import tqdm
+
+from ranlen.images import ImageError
 from ranlen.weights import WeightsError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, parse_arguments
 from train.data import DataError
-from train.loop import train
+from train.loop import TrainingError, train
 
 
 def main(arguments: list[str]) -> int:
-    """Train and print the best scores; 2 for a command that makes no sense."""
+    """Train and print the best scores; 2 for a command that makes no sense or a run that cannot go on."""
+    first = os.environ.get("RANK", "0") == "0"  # of the processes a launcher started: one says what they all know
     try:
         config, options = parse_arguments(arguments)
         best = train(config, resume=options.resume)
-    except (ConfigError, DataError, CheckpointError, WeightsError) as error:
-        print(f"train: {error}", file=sys.stderr)
+    except (ConfigError, DataError, ImageError, CheckpointError, WeightsError, TrainingError) as error:
+        if first:
+            tqdm.write(f"train: {error}", file=sys.stderr)  # on a line of its own, not behind a progress bar
         return 2
-    print("best epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in best.items()))
+    if first:
+        print("best epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in best.items()))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pickle
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import torch
 
 from ranlen.files import write_atomically
+from train.config import TrainConfig
+
+FREE = ("data", "photos", "silhouettes", "out", "threads", "device", "precision")  # where it runs may change
 
 
 class CheckpointError(ValueError):
@@ -31,3 +35,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"nothing to resume: there is no {path}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({str(error).splitlines()[0]}); start without --resume") from None
+
+
+def check_same(config: TrainConfig, saved: dict[str, Any]) -> None:
+    """Refuse to resume a run under other settings than it began with; unknown ones had their defaults."""
+    for field in dataclasses.fields(config):
+        value, was = getattr(config, field.name), saved.get(field.name, field.default)
+        if field.name not in FREE and was != value:
+            raise CheckpointError(
+                f"the run in {config.out} has {field.name} = {was!r}; resume it with that, or start anew"
+            )

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS
+from ranlen.enhancer import ABLATIONS, METHODS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+TRAINABLE = [name for name, method in (METHODS | ABLATIONS).items() if method.weights is None]
 
 
 class ConfigError(ValueError):
@@ -35,11 +38,11 @@ class TrainConfig:
     out: str = ""  # folder of the run: log, checkpoints, weights
     start: str = ""  # global weights (a published name or a file) that a local network starts from; none: from scratch
     epochs: int = 50
-    batch: int = 8
+    batch: int = 8  # of all processes together
     lr: float = 1e-3
     schedule: str = "cosine"  # or "constant"
     weight_decay: float = 1e-5
-    clip: float = 1.0  # gradient norm
+    clip: float = 1.0  # gradient norm; 0 for no limit
     ema: float = 0.995  # decay of the averaged weights that are validated and published; 0 for none
     alpha: float = 1.0  # weights of Eq. 5
     beta: float = 1e-3  # the paper has 1e-4
@@ -52,26 +55,26 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0  # CPU threads; 0 leaves the choice to torch
     device: str = "auto"  # or "cpu", "cuda"
+    precision: str = "bf16"  # of the network's pass on a GPU, or "float32"; light, losses and CPUs are always float32
 
     def __post_init__(self) -> None:
         checks = {
             "backbone": (self.backbone in BACKBONES, f"one of {', '.join(BACKBONES)}"),
-            "method": (
-                self.method in METHODS and METHODS[self.method].weights is None,
-                f"one of {', '.join(name for name, method in METHODS.items() if method.weights is None)}",
-            ),
+            "method": (self.method in TRAINABLE, f"one of {', '.join(TRAINABLE)}"),
             "schedule": (self.schedule in ("cosine", "constant"), "cosine or constant"),
             "device": (self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+            "precision": (self.precision in ("bf16", "float32"), "bf16 or float32"),
             "loss_size": (32 <= self.loss_size <= 256, "from 32 to 256"),
             "ema": (0 <= self.ema < 1, "at least 0 and below 1"),
             "validation": (0 < self.validation < 1, "between 0 and 1"),
             "paper_masks": (0 <= self.paper_masks <= 1, "from 0 to 1"),
         }
-        positive = ("epochs", "batch", "lr", "clip")
+        positive = ("epochs", "batch", "lr")
         checks |= {name: (getattr(self, name) > 0, "above 0") for name in positive}
         not_negative = (
             "photos_per_pair",
             "weight_decay",
+            "clip",
             "alpha",
             "beta",
             "gamma",

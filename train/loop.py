@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import dataclasses
 import json
 import math
-import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ranlen import weights
 from ranlen.enhancer import Enhancer
+from ranlen.files import write_atomically
 from ranlen.losses import RegionLoss, faded
 from ranlen.regions import RegionMask, resize
-from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from train.board import Board
+from train.checkpoint import check_same, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data import (
     SIZE,
@@ -35,31 +37,42 @@ from train.data import (
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
+from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
+
+
+class TrainingError(ValueError):
+    """A run that cannot go on; the message says where it stands and what to do."""
 
 
 def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     """Train one network as a config says, and leave in its `out` folder the best weights, a log and a checkpoint.
 
+    Under a launcher this is one of several processes that train together, of which the first validates and writes.
+
     Returns:
         The validation scores of the best epoch.
 
     Raises:
-        ConfigError, DataError, CheckpointError: with a message for whoever typed the command.
+        ConfigError, DataError, ImageError, CheckpointError, WeightsError, TrainingError: with a message for whoever
+            typed the command.
     """
     if not config.data or not config.out:
         raise DataError("a run needs --data FOLDER (low/, high/, split.json) and --out FOLDER")
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=1))
-    device = choose_device(config.device)
+    processes = start_processes(config)
+    if processes.is_main_process:
+        with disk_errors_told(out):
+            out.mkdir(parents=True, exist_ok=True)
     if config.threads:
         torch.set_num_threads(config.threads)
     keep_freed_memory()
 
     torch.manual_seed(config.seed)
-    network = Enhancer(config.backbone, config.method).to(device)
+    network = Enhancer(config.backbone, config.method).to(processes.device)
     if config.start:
         network.start_from(weights.load(config.start))
+    if processes.num_processes > 1:
+        synchronise(network)
     training, validation = load_data(config)
     steps_per_epoch = len(training) // config.batch
     if steps_per_epoch == 0:
@@ -72,27 +85,41 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
-    step, best = 0, {"psnr_a": -math.inf, "psnr_b": -math.inf}
+    step, best = 0, dict.fromkeys(("psnr_a", "psnr_b", "psnr_c_raw"), -math.inf)
     if resume:
         state = load_checkpoint(out / "last.pt")
         check_same(config, state["config"])
         for name, part in parts.items():
             part.load_state_dict(state[name])
         step, best = state["step"], state["best"]
+    board = None
+    if processes.is_main_process:  # which alone has a board, validates and writes
+        with disk_errors_told(out):
+            write_atomically(out / "config.json", json.dumps(dataclasses.asdict(config), indent=1).encode())
+            keep_log(out, step // steps_per_epoch)
+            board = Board(out / "tensorboard", step)
+    learner = processes.prepare(network)  # the network, or around it what averages gradients over processes
+    bf16 = processes.device.type == "cuda" and config.precision == "bf16"
 
-    bar = tqdm(total=total, initial=step, desc=f"{config.backbone}-{config.method}", mininterval=5)
+    title = f"{config.backbone}-{config.method}"
+    bar = tqdm(total=total, initial=step, desc=title, mininterval=5, disable=board is None)
     while step < total:
         network.train()
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         for _ in range(steps_per_epoch - step % steps_per_epoch):
-            image, reference, mask = training.batch(step, config.batch)
-            total_loss, values = forward(
-                network, loss, image.to(device), reference.to(device), mask.to(device), config.loss_size
-            )
+            image, reference, mask = own_share(processes, training.batch(step, config.batch))
+            mask = RegionMask(network.method.areas(mask.tensor))
+            total_loss, values = forward(learner, loss, image, reference, mask, config.loss_size, bf16=bf16)
             optimizer.zero_grad(set_to_none=True)
             total_loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip, error_if_nonfinite=True)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip or math.inf)
+            if not norm.isfinite():
+                processes.wait_for_everyone()  # all see the same gradient, and leave together
+                raise TrainingError(
+                    f"the loss at step {step} (epoch {step // steps_per_epoch + 1}) is {total_loss.item():g} and its "
+                    f"gradient {norm.item():g}; start anew with a lower --lr (it is {config.lr:g}) or --clip"
+                )
             optimizer.step()
             schedule.step()
             average.update_parameters(network)
@@ -100,29 +127,50 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
                 sums[name] += value
             bar.update()
             step += 1
+        losses = mean_over_processes(processes, {name: value / steps_per_epoch for name, value in sums.items()})
+        if board is None:
+            continue
 
         scores = validate(published, validation)
-        if merit(config.method, scores) > merit(config.method, best):
-            best = {"epoch": step / steps_per_epoch, **scores}
-            card = {"config": dataclasses.asdict(config), "validation": best}
-            weights.save(published, out / "best.safetensors", card)
-        state = {name: part.state_dict() for name, part in parts.items()}
-        save_checkpoint(out / "last.pt", {**state, "step": step, "best": best, "config": dataclasses.asdict(config)})
-        losses = {name: value / steps_per_epoch for name, value in sums.items()}
-        log(out, {"epoch": step // steps_per_epoch, **losses, **scores, "seconds": time.perf_counter() - started})
+        epoch = step // steps_per_epoch
+        with disk_errors_told(out):
+            if merit(config.method, scores) > merit(config.method, best):
+                best = {"epoch": step / steps_per_epoch, **scores}
+                card = {"config": dataclasses.asdict(config), "validation": best}
+                weights.save(published, out / "best.safetensors", card)
+            log(out, {"epoch": epoch, **losses, **scores, "seconds": time.perf_counter() - started})
+            board.show(step, losses, scores, optimizer.param_groups[0]["lr"])
+            if epoch % board.EVERY == 0 or step == total:
+                board.show_pictures(step, published, validation)
+            state = {name: part.state_dict() for name, part in parts.items()}
+            state |= {"step": step, "best": best, "config": dataclasses.asdict(config)}
+            save_checkpoint(out / "last.pt", state)  # last: what a killed run wrote after its checkpoint is dropped
         bar.set_postfix(loss=f"{losses['loss']:.4f}", psnr_a=f"{scores['psnr_a']:.2f}", best=f"{best['psnr_a']:.2f}")
     bar.close()
+    processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
+    processes.end_training()
     return best
 
 
 def forward(
-    network: Enhancer, loss: RegionLoss, image: Tensor, reference: Tensor, mask: RegionMask, size: int
+    network: nn.Module,
+    loss: RegionLoss,
+    image: Tensor,
+    reference: Tensor,
+    mask: RegionMask,
+    size: int,
+    *,
+    bf16: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
-    """One forward pass; the network sees 256 pixels, light and losses are computed at `size` (128: twice as fast)."""
+    """One forward pass; the network sees 256 pixels, light and losses are computed at `size` (128: twice as fast).
+
+    With bf16 the network computes in bfloat16 where it may; light and losses are float32 all the same.
+    """
     small = (size, size)
     target = resize(faded(image, reference, mask.ramp()), small)  # made at full size, where B is widest
     detail = resize(image, small)
-    field = network(image, mask.tensor, detail)
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=bf16):
+        field = network(image, mask.tensor, detail)
     return loss(field, detail, resize(reference, small), target, mask.resize(small))
 
 
@@ -152,8 +200,13 @@ def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
 
 
 def merit(method: str, scores: dict[str, float]) -> float:
-    """What the best epoch is the best at: PSNR in A; a local network's fade counts as much as its light."""
-    return scores["psnr_a"] if method == "global" else (scores["psnr_a"] + scores["psnr_b"]) / 2
+    """What the best epoch is the best at: PSNR in A; a local network's fade, or dark C if it has none, counts as much.
+
+    By A alone, a local network that started from a global one would be best before it has learned where to stop.
+    """
+    if method == "global":
+        return scores["psnr_a"]
+    return (scores["psnr_a"] + scores["psnr_c_raw" if method == "two_areas" else "psnr_b"]) / 2
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
@@ -162,32 +215,22 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     return warm * (0.5 * (1 + math.cos(math.pi * min(progress, 1))) if config.schedule == "cosine" else 1.0)
 
 
-def check_same(config: TrainConfig, saved: dict[str, Any]) -> None:
-    """Refuse to resume a run under other settings than it began with; where it runs may change."""
-    free = ("data", "photos", "silhouettes", "out", "threads", "device")
-    for name, value in dataclasses.asdict(config).items():
-        if name not in free and saved.get(name) != value:
-            was = saved.get(name)
-            raise CheckpointError(f"the run in {config.out} has {name} = {was!r}; resume it with that, or start anew")
+@contextlib.contextmanager
+def disk_errors_told(out: Path) -> Iterator[None]:
+    """Turn what a disk refuses into a TrainingError; files are replaced whole, so those of before are still sound."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write to {out}: {error.strerror or error}; its last checkpoint is sound: make room, then --resume"
+        ) from None
 
 
-def choose_device(name: str) -> torch.device:
-    """auto: the GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DataError("--device cuda: this machine has no usable GPU; use --device cpu")
-    return torch.device(name)
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory: returning and refetching it costs a training step a quarter of its time."""
-    if sys.platform == "linux":
-        trim_threshold, mmap_max = -1, -4
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(mmap_max, 0)
-            libc.mallopt(trim_threshold, 2**31 - 1)
+def keep_log(out: Path, epochs: int) -> None:
+    """Keep the lines of a run's first epochs; later ones are of a run before it, or of after its last checkpoint."""
+    path = out / "log.jsonl"
+    lines = path.read_text().splitlines(keepends=True)[:epochs] if path.exists() else []
+    write_atomically(path, "".join(lines).encode())
 
 
 def log(out: Path, row: dict[str, Any]) -> None:

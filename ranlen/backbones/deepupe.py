@@ -89,5 +89,6 @@ class DeepUpe(nn.Module):
         splat = self.splat(x, mask)
         vector = self.vector(self.glob(splat, mask))
         fused = torch.relu(self.fuse(self.local(splat, mask) + vector[:, :, None, None], mask))
-        grid = self.predict(fused).unflatten(1, (12, DEPTH))
-        return self.tail(BilateralGrid(grid, self.guide(image), image).slice().log_gain, mask)
+        with torch.autocast(x.device.type, enabled=False):  # the rounding of bfloat16 would be steps in the light
+            grid = self.predict(fused.to(image.dtype)).unflatten(1, (12, DEPTH))
+            return self.tail(BilateralGrid(grid, self.guide(image), image).slice().log_gain, mask)

@@ -96,6 +96,8 @@ class StarDce(nn.Module):
             image: not used: the curve maps' size does not depend on the photo's.
         """
         tokens = self.tokenize(x, mask)
-        curves = self.predict(torch.cat([self.long(tokens), self.short(tokens)], dim=1))
-        curves = self.enlarge @ curves @ self.enlarge.T  # bicubic, along columns and rows
-        return torch.tanh(self.tail(curves, mask))
+        ranges = torch.cat([self.long(tokens), self.short(tokens)], dim=1)
+        with torch.autocast(x.device.type, enabled=False):  # the rounding of bfloat16 would be steps in the light
+            curves = self.predict(ranges.to(x.dtype))
+            curves = self.enlarge @ curves @ self.enlarge.T  # bicubic, along columns and rows
+            return torch.tanh(self.tail(curves, mask))
