@@ -58,8 +58,10 @@ def open_photo(path: str | Path) -> Session:
     return Session(Path(path), photo.size, view)
 
 
-def mark(session: Session, data: Any, transition: float, grow: Grow, segmenter: Segmenter) -> Session:
+def mark(session: Session, data: Any, transition: float, grow: Grow | None, segmenter: Segmenter) -> Session:
     """Draw a list of edits; what was predicted for the old mask is forgotten.
+
+    Without `grow`, Area B lies where it suits a found subject, or a drawn one.
 
     Raises:
         EditError: the list is malformed.
@@ -70,7 +72,8 @@ def mark(session: Session, data: Any, transition: float, grow: Grow, segmenter: 
     question = asked(done)
     session = find(session, question, segmenter)
     core = edits.rasterise(done, session.view.size, session.found.get(question))
-    mask = retouch.region_mask(core, transition=transition, grow=grow)
+    suits = retouch.GROW_FOUND if question else retouch.GROW_DRAWN
+    mask = retouch.region_mask(core, transition=transition, grow=grow or suits)
     kept = {name: light for name, light in session.lightings.items() if name.endswith("-global")}
     return dataclasses.replace(session, mask=mask, lightings=kept)
 

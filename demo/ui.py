@@ -30,7 +30,7 @@ from ranlen.segment.prompts import PromptError
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
 LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
-GROW: dict[str, Grow] = {"Outwards": "out", "Inwards": "in", "Both ways": "both"}
+GROW: dict[str, Grow | None] = {"As it suits": None, "Outwards": "out", "Inwards": "in", "Both ways": "both"}
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
 NETWORKS = threading.Lock()  # one at a time runs networks; they take a second
@@ -112,7 +112,10 @@ def build() -> gr.Blocks:
                     1, 30, 100 * retouch.DEFAULT_TRANSITION, step=1, label="Soft edge (Area B)", elem_id="transition",
                     info="% of the short side over which the light fades",
                 )  # fmt: skip
-                grow = gr.Radio(list(GROW), value="Outwards", label="Soft edge lies", elem_id="grow")
+                grow = gr.Radio(
+                    list(GROW), value="As it suits", label="Soft edge lies", elem_id="grow",
+                    info="as it suits: both ways around what was found, outwards around what was drawn",
+                )  # fmt: skip
                 backbone = gr.Radio(
                     [(LABELS[name], name) for name in BACKBONES], value="deepupe", label="Network", elem_id="backbone"
                 )
@@ -218,7 +221,9 @@ def apply(
         session = editing.mark(session, done, transition / 100, GROW[grow], segmenter()[0])
         with NETWORKS:
             session = editing.predict(session, backbone, load)
-    except (retouch.MaskError, edits.EditError, PromptError, weights.WeightsError) as error:
+    except (edits.EditError, PromptError) as error:  # the mask so far stays
+        return gr.skip(), gr.HTML(answer=new_answer()), gr.skip(), sentence(error)
+    except (retouch.MaskError, weights.WeightsError) as error:
         message = sentence(error) if done else ""
         return editing.unmark(session), gr.HTML(lit="", areas="", answer=new_answer()), gr.HTML(pictures="{}"), message
     assert session.mask is not None
@@ -312,7 +317,7 @@ def areas_for(photo: str, mask: str | None, done: list[Any], transition: float) 
         return retouch.region_mask(images.read_mask(mask, session.size), transition=transition)
     if editing.asked(edits.parse_edits(done)):
         session = ENCODER.submit(editing.prepare, session, segmenter()[0]).result()
-    areas = editing.mark(session, done, transition, "out", segmenter()[0]).mask
+    areas = editing.mark(session, done, transition, None, segmenter()[0]).mask
     assert areas is not None
     return areas
 

@@ -4,7 +4,7 @@
 
 const $ = (selector) => element.querySelector(selector);
 const stage = $('.rl-stage'), canvas = $('canvas'), context = canvas.getContext('2d');
-const empty = $('.rl-empty'), hint = $('.rl-hint'), slider = $('[data-size]');
+const empty = $('.rl-empty'), hint = $('.rl-hint'), parts = $('.rl-parts'), slider = $('[data-size]');
 
 const MIN = 0.01, MAX = 0.5;                 // size of circle and brush, in short sides
 const PAPER = 2 / 7;                         // the paper's circle
@@ -138,8 +138,7 @@ function refresh() {
   $('[data-act=undo]').disabled = !edits.length;
   $('[data-act=redo]').disabled = !undone.length;
   $('[data-act=clear]').disabled = !edits.length;
-  const asked = edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add));
-  for (const name of ['smaller', 'larger']) $(`[data-act=${name}]`).disabled = !asked;
+  parts.hidden = !edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add));
   slider.disabled = !sizes[tool];
   if (sizes[tool]) slider.value = 100 * Math.log(sizes[tool] / MIN) / Math.log(MAX / MIN);
   empty.style.display = photo ? 'none' : '';
@@ -267,7 +266,7 @@ canvas.addEventListener('keydown', (event) => {
   else if (key === 's') pick('subject');
   else if (key === 'n') pick('other');
   else if (key === 'r') pick('frame');
-  else if ((key === '-' || key === '+' || key === '=') && !$('[data-act=larger]').disabled) act(key === '-' ? 'smaller' : 'larger');
+  else if ((key === '-' || key === '+' || key === '=') && !parts.hidden) act(key === '-' ? 'smaller' : 'larger');
   else if (key === 'c') pick('click');
   else if (key === 'b') pick('brush');
   else if (key === 'e') pick('erase');
@@ -287,7 +286,7 @@ canvas.addEventListener('keyup', (event) => {
 
 // --- buttons, files, server ----------------------------------------------------------------------------------------
 
-$('.rl-bar').addEventListener('click', (event) => {
+for (const bar of [$('.rl-bar'), parts]) bar.addEventListener('click', (event) => {
   const data = event.target.dataset;
   if (data.tool) pick(data.tool);
   if (data.act) act(data.act);

@@ -1,7 +1,7 @@
 """Clicks to a mask without a network: GrabCut (Rother et al., 2004), started from a circle around each click.
 
-The first cut sees the whole photo at 320 pixels, where it is faster than at full size and better; a second one looks
-closer, at what the first found and a margin. A correction that is small beside the subject is answered in a
+The first cut sees the whole photo at about 320 pixels, where it is faster than at full size and better; a second one
+looks closer, at what the first found and a margin. A correction that is small beside the subject is answered in a
 window around it, and only what hangs together with the click changes, so that a click does not lose what earlier ones
 won. The mask is then refined against the photo.
 
@@ -39,7 +39,7 @@ from ranlen.segment.edges import Pixel
 from ranlen.segment.prompts import Point, PromptError, Prompts, check_prompts
 
 ITERATIONS = 3
-WORK = 320  # longest side of what is cut
+WORK = 240  # square root of the pixels that are cut: 320 x 180 of a wide photo
 MIDDLE = 640  # longest side of what windows are taken from
 WINDOW = 200  # longest side of a window that is cut
 BLUR = 1.5  # sigma against noise and texture, in pixels of what is cut
@@ -53,6 +53,7 @@ STEP = 1.6  # how much larger the circle is for a larger part
 WINDOW_REACH = 8  # radii of an error: half the side of the window that it is corrected in
 MARGIN = 0.25  # of the subject's longer side, around it in the closer look
 SMALL = 0.2  # radius of a small error, in square roots of the subject's area
+ALONE = 1.3  # discs of an error: a correction that adds no more found nothing
 FLAT = 2.0  # standard deviation of a photo in which nothing can be told from anything
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -92,7 +93,7 @@ class GrabCut:
     def prepare(self, photo: Photo) -> Prepared:
         """Small copies of the photo."""
         guide = preview(photo, edges.GUIDE)
-        small = preview(Photo(guide), WORK)
+        small = reduced(guide)
         guide, middle = brightened(guide, like=small), brightened(preview(Photo(guide), MIDDLE), like=small)
         return Prepared(photo.size, blurred(brightened(small)), blurred(middle), guide)
 
@@ -109,7 +110,9 @@ class GrabCut:
             error = correction(before, prepared, prompts)
             if error is not None and error.radius <= SMALL * before.sum() ** 0.5:
                 mask = correct(before, error, prepared, prompts)
-                if mask.any():
+                added = int((mask & ~before).sum())
+                # A click that found nothing but the spot around it wants more of the photo to go by.
+                if mask.any() and (not error.add or added > ALONE * np.pi * error.radius**2):
                     return edges.refine(mask, prepared.guide, prepared.size, BAND)
         mask = edges.tidy(cut(prepared.small, start(prepared, prompts, inside, outside), ITERATIONS), inside, outside)
         if not mask.any():
@@ -126,7 +129,7 @@ def closer(mask: np.ndarray, prepared: Prepared, prompts: Prompts) -> np.ndarray
     view, part = guide[rows, columns], mask[rows, columns]
     if part.size > mask.size / 2:
         return mask
-    small = blurred(preview(Photo(view), WORK))
+    small = blurred(reduced(view))
     shape = small.shape[:2]
     probable = resized(part, shape)
     window = placed(rows, columns, guide.shape[:2], prepared.size)
@@ -309,6 +312,12 @@ def resized(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     )
     return share >= 0.5
+
+
+def reduced(pixels: np.ndarray) -> np.ndarray:
+    """A copy (h, w, 3) with as many pixels as are cut at once, or fewer."""
+    short, long = sorted(pixels.shape[:2])
+    return preview(Photo(pixels), max(1, round(WORK * (long / short) ** 0.5)))
 
 
 def blurred(pixels: np.ndarray) -> np.ndarray:
