@@ -21,8 +21,8 @@ first clicks for each frame unless marked *):
     colours as Lab, circles of 0.15 or 0.25, 1 or 6 iterations, blur of 2.5: 0.53 to 0.54 after one click
     soft colour histograms with a prior around the click, smoothed by a guided filter, no cut: 0.46 after one click
 
-These frames are of ten sequences, and the steps were chosen on them. The step to windows gains 0.02 / 0.01 / 0.05
-over one cut, with a standard error over sequences of 0.006 / 0.006 / 0.022, and is what nine sequences choose for each tenth.
+These frames are of ten sequences, and the steps were chosen on them. Windows gain 0.02 / 0.01 / 0.05 over one cut, with
+a standard error over sequences of 0.006 / 0.006 / 0.022; nine sequences would choose them for each tenth.
 
 Choosing among circles of several sizes by how much contrast their borders met was measured too: no score chose better
 than this one size does. A person can: `Prompts.level` steps through them.
