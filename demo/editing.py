@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,20 @@ from typing import Any
 import numpy as np
 
 from ranlen import edits, images, retouch
+from ranlen.edits import Edit
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
-from ranlen.regions import Grow, Point, RegionMask, resize
+from ranlen.regions import Grow, RegionMask, Size, resize
 from ranlen.segment import Prompts, Segmenter
 
+MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
 STRIP = 640  # longest side of the pictures in the comparison
 SHOWN = ("global", "blend", "concat", "ranlen")
 AREA_A = (255, 160, 40)
 AREA_B = (70, 200, 255)
 
 Load = Callable[[str], Enhancer]
-Clicks = tuple[tuple[Point, bool], ...]  # places in pixels, and whether they are on the subject
+Question = tuple[Edit, ...]  # the edits that a segmenter answers
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Session:
         mask: the marked areas, or none.
         lightings: predicted lights by model name; those of global stay when the mask changes.
         prepared: what the segmenter keeps of the photo, or none before the first click.
-        found: its answers by the clicks so far, so that undoing a click asks nothing.
+        found: its answers to the question so far, so that undoing a click asks nothing.
     """
 
     path: Path
@@ -46,7 +48,7 @@ class Session:
     mask: RegionMask | None = None
     lightings: Mapping[str, retouch.Lighting] = field(default_factory=dict)
     prepared: Any = None
-    found: Mapping[Clicks, np.ndarray] = field(default_factory=dict)
+    found: Mapping[Question, np.ndarray] = field(default_factory=dict)
 
 
 def open_photo(path: str | Path) -> Session:
@@ -56,8 +58,10 @@ def open_photo(path: str | Path) -> Session:
     return Session(Path(path), photo.size, view)
 
 
-def mark(session: Session, data: Any, transition: float, grow: Grow, segmenter: Segmenter) -> Session:
+def mark(session: Session, data: Any, transition: float, grow: Grow | None, segmenter: Segmenter) -> Session:
     """Draw a list of edits; what was predicted for the old mask is forgotten.
+
+    Without `grow`, Area B lies where it suits a found subject, or a drawn one.
 
     Raises:
         EditError: the list is malformed.
@@ -65,30 +69,63 @@ def mark(session: Session, data: Any, transition: float, grow: Grow, segmenter: 
         MaskError: it marks nothing or everything.
     """
     done = edits.parse_edits(data)
-    height, width = session.view.size
-    clicks = tuple(((x * width, y * height), e.add) for e in done if e.tool == "subject" for x, y in e.points)
-    session = find(session, clicks, segmenter)
-    core = edits.rasterise(done, session.view.size, session.found.get(clicks))
-    mask = retouch.region_mask(core, transition=transition, grow=grow)
+    question = asked(done)
+    session = find(session, question, segmenter)
+    core = edits.rasterise(done, session.view.size, session.found.get(question))
+    suits = retouch.GROW_FOUND if question else retouch.GROW_DRAWN
+    mask = retouch.region_mask(core, transition=transition, grow=grow or suits)
     kept = {name: light for name, light in session.lightings.items() if name.endswith("-global")}
     return dataclasses.replace(session, mask=mask, lightings=kept)
 
 
-def find(session: Session, clicks: Clicks, segmenter: Segmenter) -> Session:
-    """Answer clicks one by one, each with the answer so far; those that were answered before are not asked again."""
-    prepared = session.prepared
-    found: dict[Clicks, np.ndarray] = {}
-    for count in range(1, len(clicks) + 1):
-        asked = clicks[:count]
-        inside, outside = (tuple(at for at, add in asked if add == side) for side in (True, False))
-        if not inside:
+def asked(done: Sequence[Edit]) -> Question:
+    """Those of the edits that a segmenter answers."""
+    return tuple(edit for edit in done if edit.tool in edits.QUESTION)
+
+
+def prepare(session: Session, segmenter: Segmenter) -> Session:
+    """Let the segmenter look at the photo, once; with SAM that takes seconds."""
+    if session.prepared is not None:
+        return session
+    return dataclasses.replace(session, prepared=segmenter.prepare(session.view))
+
+
+def find(session: Session, question: Question, segmenter: Segmenter) -> Session:
+    """Answer a question edit by edit, each with the answer so far; what was answered before is not asked again."""
+    found: dict[Question, np.ndarray] = {}
+    for count in range(1, len(question) + 1):
+        so_far = question[:count]
+        said = prompts(so_far, session.view.size, found)
+        if not said.inside and said.box is None:
             continue
-        mask = session.found.get(asked)
+        mask = session.found.get(so_far)
         if mask is None:
-            prepared = segmenter.prepare(session.view) if prepared is None else prepared
-            mask = segmenter.segment(prepared, Prompts(inside, outside, mask=found.get(asked[:-1])))
-        found[asked] = mask
-    return dataclasses.replace(session, prepared=prepared, found=found)
+            session = prepare(session, segmenter)
+            mask = segmenter.segment(session.prepared, said)
+        found[so_far] = mask
+    return dataclasses.replace(session, found=found)
+
+
+def prompts(question: Question, size: Size, found: Mapping[Question, np.ndarray]) -> Prompts:
+    """A question in a segmenter's words, for a photo of `size`.
+
+    Steps to a larger or smaller part ask the question before them again. A new frame, too, starts afresh: all of the
+    subject is in it, whatever was found before.
+    """
+    height, width = size
+    before, level = len(question), 0
+    while before and question[before - 1].tool == "part":
+        before -= 1
+    for step in question[before:]:
+        level = min(max(level + (1 if step.add else -1), -MOST_STEPS), MOST_STEPS)
+    points = [(edit, x * width, y * height) for edit in question for x, y in edit.points]
+    inside, outside = (
+        tuple((x, y) for edit, x, y in points if edit.tool == "subject" and edit.add == side) for side in (True, False)
+    )
+    corners = [(x, y) for edit, x, y in points if edit.tool == "frame"][-2:]
+    box = tuple(pick(each) for pick in (min, max) for each in zip(*corners, strict=True)) if corners else None
+    fresh = before > 0 and question[before - 1].tool == "frame"
+    return Prompts(inside, outside, box, None if fresh else found.get(question[: max(before - 1, 0)]), level)
 
 
 def unmark(session: Session) -> Session:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import tempfile
+import threading
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +21,20 @@ from demo import editing
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
 from ranlen.cli import DEFAULT_MODEL
-from ranlen.regions import Grow
+from ranlen.regions import Grow, RegionMask
+from ranlen.segment import Segmenter
+from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.choice import choose
 from ranlen.segment.prompts import PromptError
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
 LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
-GROW: dict[str, Grow] = {"Outwards": "out", "Inwards": "in", "Both ways": "both"}
+GROW: dict[str, Grow | None] = {"As it suits": None, "Outwards": "out", "Inwards": "in", "Both ways": "both"}
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
-NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1}
+EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
+NETWORKS = threading.Lock()  # one at a time runs networks; they take a second
+ENCODER = ThreadPoolExecutor(1)  # SAM looks at one photo at a time, for seconds; everybody else goes on meanwhile
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
@@ -40,7 +49,15 @@ LAUNCH: dict[str, Any] = {
 }
 
 load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
-segmenter = functools.cache(choose)  # one segmenter too, and why it is this one
+
+
+@functools.cache
+def segmenter() -> tuple[Segmenter, str]:
+    """One segmenter for all visitors too, and why it is this one; a broken checkpoint does not stop the page."""
+    try:
+        return choose()
+    except SegmenterError as error:
+        return choose("grabcut")[0], f"GrabCut, because {error}"
 
 
 def static(name: str) -> str:
@@ -95,7 +112,10 @@ def build() -> gr.Blocks:
                     1, 30, 100 * retouch.DEFAULT_TRANSITION, step=1, label="Soft edge (Area B)", elem_id="transition",
                     info="% of the short side over which the light fades",
                 )  # fmt: skip
-                grow = gr.Radio(list(GROW), value="Outwards", label="Soft edge lies", elem_id="grow")
+                grow = gr.Radio(
+                    list(GROW), value="As it suits", label="Soft edge lies", elem_id="grow",
+                    info="as it suits: both ways around what was found, outwards around what was drawn",
+                )  # fmt: skip
                 backbone = gr.Radio(
                     [(LABELS[name], name) for name in BACKBONES], value="deepupe", label="Network", elem_id="backbone"
                 )
@@ -107,12 +127,13 @@ def build() -> gr.Blocks:
         strokes = gr.State([])
         settings = [transition, grow, backbone, degree]
         shown = [session, canvas, strip, status]
-        photo.upload(open_upload, photo, [session, strokes, canvas, strip, status], api_visibility="private")
-        samples.select(open_example, None, [session, strokes, canvas, strip, status], api_visibility="private")
-        canvas.edit(on_edit, [session, *settings], [*shown, strokes], **LIVE, **NETWORKS)
+        edited = canvas.edit(on_edit, [session, *settings], [*shown, strokes], **LIVE, **EDITS)
+        opened: dict[str, Any] = {"cancels": [edited], "api_visibility": "private"}  # the old photo is not waited for
+        photo.upload(open_upload, photo, [session, strokes, canvas, strip, status], **opened)
+        samples.select(open_example, None, [session, strokes, canvas, strip, status], **opened)
         gr.on(
             [transition.input, transition.release, grow.input, backbone.input],
-            apply, [session, strokes, *settings], shown, **LIVE, **NETWORKS,
+            apply, [session, strokes, *settings], shown, **LIVE, **EDITS,
         )  # fmt: skip
         gr.on([degree.input, degree.release], on_degree, [session, backbone, degree], [canvas, strip], **LIVE)
         save.click(
@@ -134,8 +155,9 @@ def publish_api() -> None:
             gr.Number(retouch.DEFAULT_TRANSITION, label="transition"),
             gr.Number(1.0, label="degree"),
             gr.Textbox(DEFAULT_MODEL, label="model"),
+            gr.JSON([], label="edits"),
         ]
-        gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **NETWORKS)
+        gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **EDITS)
 
 
 def example_files() -> list[Path]:
@@ -171,10 +193,22 @@ def on_edit(
     backbone: str,
     degree: float,
     event: gr.EventData,
-) -> tuple[Any, ...]:
-    """The hand on the canvas moved: session, canvas, strip, status, edits."""
+) -> Iterator[tuple[Any, ...]]:
+    """The hand on the canvas moved: session, canvas, strip, status, edits; first, how the photo is looked at."""
     done = event._data.get("edits", [])
-    return *apply(session, done, transition, grow, backbone, degree), done
+    try:
+        if session is not None and session.prepared is None and editing.asked(edits.parse_edits(done)):
+            looking = ENCODER.submit(editing.prepare, session, segmenter()[0])
+            for seconds in itertools.count(1):
+                try:
+                    session = looking.result(timeout=1)
+                    break
+                except NotYet:
+                    told = f"Looking at the photo, {seconds} s so far. Once it was seen, clicks are quick."
+                    yield gr.skip(), gr.skip(), gr.skip(), told, gr.skip()
+    except edits.EditError:
+        pass  # said below
+    yield *apply(session, done, transition, grow, backbone, degree), done
 
 
 def apply(
@@ -185,8 +219,11 @@ def apply(
         return (gr.skip(),) * 4
     try:
         session = editing.mark(session, done, transition / 100, GROW[grow], segmenter()[0])
-        session = editing.predict(session, backbone, load)
-    except (retouch.MaskError, edits.EditError, PromptError, weights.WeightsError) as error:
+        with NETWORKS:
+            session = editing.predict(session, backbone, load)
+    except (edits.EditError, PromptError) as error:  # the mask so far stays
+        return gr.skip(), gr.HTML(answer=new_answer()), gr.skip(), sentence(error)
+    except (retouch.MaskError, weights.WeightsError) as error:
         message = sentence(error) if done else ""
         return editing.unmark(session), gr.HTML(lit="", areas="", answer=new_answer()), gr.HTML(pictures="{}"), message
     assert session.mask is not None
@@ -233,17 +270,28 @@ def fresh_folder() -> Path:
     return Path(tempfile.mkdtemp(dir=get_upload_folder()))
 
 
-def light(photo: str, mask: str | None, x: float, y: float, transition: float, degree: float, model: str) -> str:
-    """Light the subject of a photo: the areas come from a mask file, or else from a circle around (x, y).
+def light(
+    photo: str,
+    mask: str | None,
+    x: float,
+    y: float,
+    transition: float,
+    degree: float,
+    model: str,
+    done: list[Any] | None = None,
+) -> str:
+    """Light the subject of a photo: a mask file says where it is, or edits, or one click on it.
 
     Args:
         photo: the dark photo.
         mask: a picture of the same size, white on the subject; or none.
-        x: where the subject is when there is no mask, from 0 (left) to 1 (right).
+        x: a place on the subject when there is neither mask nor edits, from 0 (left) to 1 (right).
         y: the same, from 0 (top) to 1 (bottom).
         transition: width of the fade, as a fraction of the short side.
         degree: how much light, from 0 to 2.
         model: a published model, "deepupe-ranlen" for one.
+        done: clicks, frames and strokes as the page sends them, see `ranlen.edits`; for example
+            [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
 
     Returns:
         The lit photo, a file of the same kind.
@@ -251,18 +299,27 @@ def light(photo: str, mask: str | None, x: float, y: float, transition: float, d
     if not photo:
         raise gr.Error("light needs a photo", print_exception=False)
     try:
-        source = images.read(photo)
-        core = (
-            images.read_mask(mask, source.size)
-            if mask
-            else edits.rasterise(edits.parse_edits([{"tool": "click", "at": [x, y]}]), source.size)
-        )
-        areas = retouch.region_mask(core, transition=transition)
+        enhancer = load(model)
+        areas = areas_for(photo, mask, done or [{"tool": "subject", "at": [x, y]}], transition)
         path = fresh_folder() / editing.result_name(Path(photo))
-        retouch.light(source, areas, load(model), degree).write(path)
+        with NETWORKS:
+            lit = retouch.light(images.read(photo), areas, enhancer, degree)
+        lit.write(path)
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None
     return str(path)
+
+
+def areas_for(photo: str, mask: str | None, done: list[Any], transition: float) -> RegionMask:
+    """The areas of a photo from a mask file, or from edits if there is none."""
+    session = editing.open_photo(photo)
+    if mask:
+        return retouch.region_mask(images.read_mask(mask, session.size), transition=transition)
+    if editing.asked(edits.parse_edits(done)):
+        session = ENCODER.submit(editing.prepare, session, segmenter()[0]).result()
+    areas = editing.mark(session, done, transition, None, segmenter()[0]).mask
+    assert areas is not None
+    return areas
 
 
 def launch() -> None:

@@ -68,7 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="width of the fade, of the short side [0.1]",
     )
     region.add_argument(
-        "--grow", choices=GROW, default="out", help="fade outside the subject, inside it, or both [out]"
+        "--grow",
+        choices=GROW,
+        help="fade outside the subject, inside it, or both [both where a click found it, else out]",
     )
     region.add_argument("--degree", type=degree, default=1.0, metavar="D", help="how much light: 0 none to 2 [1]")
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -197,7 +199,8 @@ def read_inputs(options: argparse.Namespace) -> tuple[Photo, RegionMask]:
         if radius <= 0:
             raise UsageError(f"--circle needs a radius above 0; got {radius:g}")
         core = regions.disc(photo.size, (x, y), radius)
-    return photo, retouch.region_mask(core, transition=options.transition, grow=options.grow)
+    grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
+    return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
 
 
 def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:

@@ -3,14 +3,17 @@
 The page sends this list, a session file holds it and the command line reads it; all draw it here. An edit is one of
 
     {"tool": "subject", "at": [x, y], "add": true}
+    {"tool": "frame", "from": [x, y], "to": [x, y]}
+    {"tool": "part", "larger": true}
     {"tool": "click", "at": [x, y], "radius": r, "add": true}
     {"tool": "box", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
     {"tool": "invert"}
 
-with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. All `subject`
-clicks together are one question to a segmenter, "which thing is under these and not under those"; its answer lies
-beneath what the other tools draw. `click` marks a circle.
+with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
+three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
+frame, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `click` marks a
+circle, `box` a rectangle.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ranlen.regions import Point, Size, disc, rectangle, stroke
 
-Tool = Literal["subject", "click", "box", "brush", "invert"]
+Tool = Literal["subject", "frame", "part", "click", "box", "brush", "invert"]
+QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers
 CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
@@ -39,10 +43,10 @@ class Edit:
     """One edit.
 
     Attributes:
-        tool: subject, click, box, brush or invert.
-        points: (x, y) from 0 to 1: the click, two corners of the box, or the stroke.
+        tool: what was used.
+        points: (x, y) from 0 to 1: the click, two corners of the box or frame, or the stroke.
         radius: of a click's circle or a brush, in short sides.
-        add: mark, or erase.
+        add: mark, or erase; of a part, larger or smaller.
     """
 
     tool: Tool
@@ -73,7 +77,7 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
     """Draw edits in order into booleans (H, W), over the subject (H, W) that a segmenter found, if any."""
     core = np.zeros(size, bool) if subject is None else subject.copy()
     for edit in edits:
-        if edit.tool == "subject":
+        if edit.tool in QUESTION:
             continue
         if edit.tool == "invert":
             core = ~core
@@ -104,18 +108,24 @@ def _parse(number: int, entry: Any) -> Edit:
         return Edit("invert")
     if tool == "subject":
         return Edit("subject", (_point(number, entry.get("at")),), add=add)
+    if tool == "frame":
+        return Edit("frame", _corners(number, entry))
+    if tool == "part":
+        if not isinstance(larger := entry.get("larger"), bool):
+            raise EditError(f'edit {number}: "larger" is true or false; got {larger!r:.60}')
+        return Edit("part", add=larger)
     if tool == "click":
         return Edit(
             "click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
         )
     if tool == "box":
-        return Edit("box", (_point(number, entry.get("from")), _point(number, entry.get("to"))), add=add)
+        return Edit("box", _corners(number, entry), add=add)
     if tool == "brush":
         points = entry.get("points")
         if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:
             raise EditError(f'edit {number}: "points" is a list of 1 to {MAX_POINTS} points')
         return Edit("brush", tuple(_point(number, p) for p in points), _radius(number, entry.get("radius")), add)
-    raise EditError(f"edit {number}: the tool is subject, click, box, brush or invert; got {tool!r:.60}")
+    raise EditError(f"edit {number}: the tool is one of {', '.join(get_args(Tool))}; got {tool!r:.60}")
 
 
 def _number(value: Any) -> float:
@@ -128,6 +138,10 @@ def _point(number: int, value: Any) -> Point:
         if math.isfinite(x) and math.isfinite(y):
             return (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
     raise EditError(f"edit {number}: a point is two numbers from 0 to 1; got {value!r:.60}")
+
+
+def _corners(number: int, entry: Mapping[str, Any]) -> tuple[Point, Point]:
+    return _point(number, entry.get("from")), _point(number, entry.get("to"))
 
 
 def _radius(number: int, value: Any) -> float:

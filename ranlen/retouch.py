@@ -25,6 +25,10 @@ from ranlen.regions import Grow, RegionMask
 # than a 12 MP photo, finer than anything in a light that is meant to be smooth.
 DETAIL = 1024
 DEFAULT_TRANSITION = 0.1
+# Where Area B lies: outside what was drawn, as in the paper. A found border is the subject's own: light that fades
+# outside it is a halo, light that fades inside it leaves the rim dark; half and half looked best on real dark photos.
+GROW_DRAWN: Grow = "out"
+GROW_FOUND: Grow = "both"
 
 
 class MaskError(ValueError):
@@ -48,7 +52,7 @@ def region_mask(
     core: np.ndarray,
     *,
     transition: float = DEFAULT_TRANSITION,
-    grow: Grow = "out",
+    grow: Grow = GROW_DRAWN,
 ) -> RegionMask:
     """The areas for a subject marked in a photo.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
+import types
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from ranlen import images
 from ranlen.edits import EditError
 from ranlen.images import Photo
 from ranlen.retouch import MaskError
+from ranlen.segment.prompts import PromptError
 
 CLICK = [{"tool": "click", "at": [0.5, 0.5], "radius": 0.2}]
 
@@ -97,6 +100,107 @@ def test_clicks_are_answered_once_each_with_the_answer_so_far(session):
         editing.mark(session, [second], 0.1, "out", finder)
 
 
+def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
+    class Recorder(Finder):
+        def segment(self, prepared, prompts):
+            self.asked.append(prompts)
+            core = np.zeros(prepared, bool)
+            core[20:60, 30 : 80 + 5 * prompts.level] = True
+            return core
+
+    finder = Recorder()
+    click = {"tool": "subject", "at": [0.5, 0.5], "add": True}
+    frame = {"tool": "frame", "from": [0.75, 0.8], "to": [0.25, 0.2]}
+    larger, smaller = ({"tool": "part", "larger": side} for side in (True, False))
+    done = [click, larger, smaller, smaller, smaller, smaller, larger, click, frame]
+    marked = editing.mark(session, done, 0.1, "out", finder)
+    assert [asked.level for asked in finder.asked] == [0, 1, 0, -1, -2, -2, -1, 0, 0]  # three masks, no more
+    assert [asked.mask is None for asked in finder.asked] == [True] * 7 + [False, True]
+    assert finder.asked[7].mask[40, 74]
+    assert not finder.asked[7].mask[40, 75]  # the part that was stepped to
+    assert finder.asked[8].box == (30.0, 18.0, 90.0, 72.0)
+    assert finder.asked[7].box is None
+    editing.mark(marked, done[:-1], 0.1, "out", finder)  # undone
+    editing.mark(marked, done[:2], 0.1, "out", finder)
+    assert len(finder.asked) == 9
+    with pytest.raises(MaskError, match="empty"):
+        editing.mark(session, [larger], 0.1, "out", finder)
+
+
+def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
+    drawn = editing.mark(session, CLICK, 0.1, None, NOBODY)
+    assert np.array_equal(drawn.mask.tensor, editing.mark(session, CLICK, 0.1, "out", NOBODY).mask.tensor)
+    click = [{"tool": "subject", "at": [0.5, 0.5]}]
+    found = editing.mark(session, click, 0.1, None, Finder())
+    assert np.array_equal(found.mask.tensor, editing.mark(session, click, 0.1, "both", Finder()).mask.tensor)
+
+
+class SlowFinder(Finder):
+    """Looks at a photo until it is allowed to have seen it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = threading.Event()
+
+    def prepare(self, photo):
+        assert self.seen.wait(30)
+        return super().prepare(photo)
+
+
+@pytest.fixture
+def edit(monkeypatch, enhancers):
+    """Answers of the page to a list of edits, one after another, with a given segmenter."""
+    from demo import ui
+
+    monkeypatch.setattr(ui, "load", enhancers.__getitem__)
+
+    def edit(session, done, finder):
+        monkeypatch.setattr(ui, "segmenter", lambda: (finder, "it is a test"))
+        event = types.SimpleNamespace(_data={"edits": done})
+        return ui.on_edit(session, 10, "Outwards", "deepupe", 1.0, event)
+
+    return edit
+
+
+def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, edit):
+    finder = SlowFinder()
+    answers = edit(session, [{"tool": "subject", "at": [0.5, 0.5]}], finder)
+    assert next(answers)[3].startswith("Looking at the photo, 1 s so far")
+    *_, other = edit(session, CLICK, finder)  # another visitor, while the first one waits
+    assert "Area A" in other[3]
+    finder.seen.set()
+    *_, (after, _, _, status, _) = answers
+    assert "Area A" in status
+    *_, last = edit(after, [{"tool": "subject", "at": [0.4, 0.5]}], SlowFinder())  # seen once, never again
+    assert "Area A" in last[3]
+
+
+def test_what_cannot_be_answered_is_told_and_the_mask_so_far_stays(session, edit):
+    class Refuses(Finder):
+        def segment(self, prepared, prompts):
+            raise PromptError("nothing was found there: click the subject again")
+
+    for done, message in (
+        ([{"tool": "subject", "at": [0.5, 0.5]}], "Nothing was found there: click the subject again."),
+        ([{"tool": "hack"}], "Edit 1: the tool is one of"),
+        ([*CLICK] * 1001, "1001 edits; at most 1000"),
+    ):
+        *_, (kept, _, strip, status, _) = edit(session, done, Refuses())
+        assert message in status
+        assert kept == strip == {"__type__": "update"}  # as they were
+
+
+def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
+    from demo import ui
+    from ranlen.segment import checkpoints
+
+    (tmp_path / "sam.pth").write_bytes(b"no checkpoint")
+    monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "sam.pth"))
+    segmenter, why = ui.segmenter.__wrapped__()
+    assert segmenter.name == "grabcut"
+    assert "sam.pth is damaged or not a checkpoint of SAM" in why
+
+
 def test_all_methods_are_shown_under_one_degree(session, load):
     session = editing.predict(editing.mark(session, CLICK, 0.1, "out", NOBODY), "star_dce", load)
     strip = editing.strip(session, "star_dce", 0.0)
@@ -148,6 +252,16 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
     before, after = images.read(session.path).pixels, images.read(lit).pixels
     assert (before[45, 60] != after[45, 60]).any()
     assert np.array_equal(before[0, 0], after[0, 0])
+    done = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "subject", "at": [0.02, 0.02], "add": False}]
+    found = client.predict(photo=handle_file(session.path), mask=None, done=done, api_name="/light")
+    assert (images.read(found).pixels[45, 60] != before[45, 60]).any()
+    assert np.array_equal(images.read(found).pixels[0, 0], before[0, 0])
+    with pytest.raises(AppError, match="marked both as the subject and as not"):
+        client.predict(
+            photo=handle_file(session.path), mask=None, done=[done[0], {**done[0], "add": False}], api_name="/light"
+        )
+    with pytest.raises(AppError, match="a point is two numbers from 0 to 1"):
+        client.predict(photo=handle_file(session.path), mask=None, done=[{"tool": "subject"}], api_name="/light")
     with pytest.raises(AppError, match="unknown model 'best'"):
         client.predict(photo=handle_file(session.path), mask=None, model="best", api_name="/light")
     torn = tmp_path / "torn.png"

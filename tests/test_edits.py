@@ -47,6 +47,11 @@ def test_points_outside_are_moved_to_the_edge():
     assert core[60].all()
 
 
+def test_what_a_segmenter_answers_is_not_drawn():
+    question = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "frame", "from": [0, 0], "to": [1, 1]}]
+    assert not draw(*question, {"tool": "part", "larger": False}).any()
+
+
 def test_nothing_marked_is_an_empty_core():
     assert not draw().any()
 
@@ -57,7 +62,10 @@ def test_nothing_marked_is_an_empty_core():
         ("[]", "edits are a list; got str"),
         ({}, "edits are a list; got dict"),
         ([7], "edit 1 is not an object: 7"),
-        ([CLICK, {"tool": "lasso"}], "edit 2: the tool is subject, click, box, brush or invert; got 'lasso'"),
+        (
+            [CLICK, {"tool": "lasso"}],
+            "edit 2: the tool is one of subject, frame, part, click, box, brush, invert; got 'lasso'",
+        ),
         ([{"tool": "click"}], "edit 1: a point is two numbers from 0 to 1; got None"),
         ([{"tool": "click", "at": [math.nan, 0]}], "a point is two numbers"),
         ([{"tool": "click", "at": [math.inf, 0]}], "a point is two numbers"),
@@ -65,6 +73,8 @@ def test_nothing_marked_is_an_empty_core():
         ([{"tool": "click", "at": "ab"}], "a point is two numbers"),
         ([{"tool": "click", "at": [0, 0, 0]}], "a point is two numbers"),
         ([{"tool": "click", "at": [True, False]}], "a point is two numbers"),
+        ([{"tool": "frame", "from": [0, 0]}], "a point is two numbers"),
+        ([{"tool": "part", "larger": 1}], '"larger" is true or false; got 1'),
         ([{**CLICK, "radius": 0}], 'edit 1: "radius" is above 0'),
         ([{**CLICK, "radius": 1e9}], '"radius" is above 0 and at most 2'),
         ([{**CLICK, "radius": math.nan}], '"radius"'),

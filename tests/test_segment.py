@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -142,6 +144,57 @@ def test_the_mask_so_far_is_where_the_search_begins():
     photo, truth = disc_photo()
     rough = regions.rectangle(SIZE, (150, 60, 230, 140))
     assert iou(answer(GrabCut(), photo, Prompts(inside=((150, 70),), mask=rough)), truth) > 0.9
+
+
+def two_discs() -> tuple[Photo, np.ndarray, np.ndarray]:
+    """Two discs of about the same colours, and where they are."""
+    photo, first = disc_photo()
+    second = regions.disc(SIZE, (60, 150), 30)
+    pixels = photo.pixels.copy()
+    pixels[second] = (200, 150, 120)
+    return Photo(pixels), first, second
+
+
+def test_a_small_correction_changes_nothing_far_from_it():
+    photo, first, second = two_discs()
+    rng = np.random.default_rng(0)
+    before = first ^ (rng.random(SIZE) < 0.002)  # a mask like no other
+    before = edges.without_specks(cv2.dilate(before.astype(np.uint8), np.ones((5, 5))).astype(bool))
+    after = answer(GrabCut(), photo, Prompts(inside=(CENTER, (60.0, 150.0)), mask=before))
+    assert iou(after, before | second) > 0.9
+    wrong = before | second
+    after = answer(GrabCut(), photo, Prompts(inside=(CENTER,), outside=((60.0, 150.0),), mask=wrong))
+    assert not after[150, 60]
+    assert iou(after, first) > 0.85
+
+
+def test_levels_step_through_sizes():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    radius = np.hypot(x - 160, y - 120)
+    shade = np.where(radius < 28, 200, np.where(radius < 75, 150, 60)).astype(float)  # a disc in a disc
+    shade += np.random.default_rng(0).normal(0, 12, SIZE)
+    photo = Photo(np.repeat(np.clip(shade, 0, 255).astype(np.uint8)[..., None], 3, 2))
+    prepared = GrabCut().prepare(photo)
+    areas = [
+        GrabCut().segment(prepared, Prompts(inside=((160, 120),), level=level)).sum() for level in (-2, -1, 0, 1, 2)
+    ]
+    assert areas == sorted(areas)
+    assert areas[0] < 0.5 * areas[-1]
+    box = Prompts(box=(60, 20, 260, 220))
+    parts = [GrabCut().segment(prepared, replace(box, level=level)) for level in (-2, 0, 2)]
+    assert parts[0].sum() <= parts[1].sum()
+    assert np.array_equal(parts[1], parts[2])  # the box is the limit
+
+
+def test_a_click_and_a_correction_take_less_than_a_second_on_twelve_megapixels():
+    photo, _ = disc_photo(size=(3000, 4000))
+    segmenter = GrabCut()
+    started = time.process_time()
+    prepared = segmenter.prepare(photo)
+    first = segmenter.segment(prepared, Prompts(inside=((2375, 1250),)))
+    segmenter.segment(prepared, Prompts(inside=((2375, 1250), (700, 700)), mask=first))
+    # Half a second each on two free cores; processor time, because tests run beside other things.
+    assert time.process_time() - started < 4
 
 
 def test_the_same_clicks_give_the_same_mask_in_any_thread():
@@ -326,6 +379,7 @@ def test_sam_answers_every_kind_of_prompt_at_full_size(random_sam):
     prepared = random_sam.prepare(photo)
     for prompts in (
         Prompts(inside=(CENTER,)),
+        Prompts(inside=(CENTER, (200, 90)), level=-1),
         Prompts(box=(130, 40, 250, 160)),
         Prompts(inside=(CENTER,) * 500, outside=((5, 5),) * 500),
         Prompts(inside=(CENTER,), outside=(CENTER,), box=(130, 40, 250, 160), mask=np.ones(SIZE, bool)),

@@ -4,7 +4,7 @@
 
 const $ = (selector) => element.querySelector(selector);
 const stage = $('.rl-stage'), canvas = $('canvas'), context = canvas.getContext('2d');
-const empty = $('.rl-empty'), hint = $('.rl-hint'), slider = $('[data-size]');
+const empty = $('.rl-empty'), hint = $('.rl-hint'), parts = $('.rl-parts'), slider = $('[data-size]');
 
 const MIN = 0.01, MAX = 0.5;                 // size of circle and brush, in short sides
 const PAPER = 2 / 7;                         // the paper's circle
@@ -37,6 +37,7 @@ function place(event) {
 }
 
 const round = (value) => Math.round(value * 1e4) / 1e4;
+const within = (point) => point.map((value) => Math.min(1, Math.max(0, value)));
 const inside = ([x, y]) => x >= 0 && x <= 1 && y >= 0 && y <= 1;
 
 // --- drawing -------------------------------------------------------------------------------------------------------
@@ -54,6 +55,8 @@ function draw() {
     context.globalAlpha = 1;
   }
   if (showAreas) for (const edit of edits) if (edit.tool === 'subject') drawDot(edit, f);
+  const frames = [...(showAreas ? edits : []), stroke].filter((edit) => edit?.tool === 'frame');
+  if (frames.length) drawFrame(frames[frames.length - 1], f);
   if (stroke && stroke.radius) drawStroke(stroke, f);
   if (pointer && sizes[tool] && !panning && touches.size < 2) drawRing(f);
 }
@@ -79,6 +82,16 @@ function drawDot(edit, f) {
   context.lineWidth = 1.5 * devicePixelRatio;
   context.strokeStyle = '#fff';
   context.stroke();
+}
+
+function drawFrame({ points: [a, b] }, f) {
+  const box = [f.x + a[0] * f.width, f.y + a[1] * f.height, (b[0] - a[0]) * f.width, (b[1] - a[1]) * f.height];
+  context.lineWidth = 3 * devicePixelRatio;
+  context.strokeStyle = 'rgba(0,0,0,.5)';
+  context.strokeRect(...box);
+  context.lineWidth = 1.5 * devicePixelRatio;
+  context.strokeStyle = '#ffa028';
+  context.strokeRect(...box);
 }
 
 function drawRing(f) {
@@ -125,6 +138,7 @@ function refresh() {
   $('[data-act=undo]').disabled = !edits.length;
   $('[data-act=redo]').disabled = !undone.length;
   $('[data-act=clear]').disabled = !edits.length;
+  parts.hidden = !edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add));
   slider.disabled = !sizes[tool];
   if (sizes[tool]) slider.value = 100 * Math.log(sizes[tool] / MIN) / Math.log(MAX / MIN);
   empty.style.display = photo ? 'none' : '';
@@ -148,6 +162,7 @@ function act(name) {
   if (name === 'undo' && edits.length) { undone.push(edits.pop()); send(); }
   else if (name === 'redo' && undone.length) { edits.push(undone.pop()); send(); }
   else if (name === 'clear' && edits.length) { undone = []; edits = []; send(); }
+  else if (name === 'smaller' || name === 'larger') add({ tool: 'part', larger: name === 'larger' });
   else if (name === 'fit') { view = { scale: 1, x: 0, y: 0 }; draw(); }
   else if (name === 'overlay') { showAreas = !showAreas; refresh(); }
 }
@@ -166,6 +181,7 @@ canvas.addEventListener('pointerdown', (event) => {
   if (space || event.button === 1) { panning = pixel(event); event.preventDefault(); return; }
   const at = place(event), adding = tool !== 'erase' && tool !== 'other' && event.button !== 2 && !event.altKey;
   if (tool === 'subject' || tool === 'other') stroke = { tool: 'subject', points: [at], add: adding };
+  else if (tool === 'frame') stroke = { tool: 'frame', points: [within(at), within(at)] };
   else if (tool === 'click') stroke = { tool: 'click', points: [at], radius: sizes.click, add: adding };
   else stroke = { tool: 'brush', points: [at], radius: round(sizes[tool] / view.scale), add: adding };
   draw();
@@ -189,7 +205,8 @@ canvas.addEventListener('pointermove', (event) => {
   } else if (stroke && stroke.tool === 'brush') {
     const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
     for (const each of all.length ? all : [event]) stroke.points.push(place(each));
-  } else if (stroke) stroke.points = [place(event)];
+  } else if (stroke && stroke.tool === 'frame') stroke.points[1] = within(place(event));
+  else if (stroke) stroke.points = [place(event)];
   draw();
 });
 
@@ -201,6 +218,11 @@ function finish(event, keep) {
   stroke = null;
   if (!keep) { draw(); return; }
   if (done.tool === 'brush') add(thin(done));
+  else if (done.tool === 'frame') {
+    const [a, b] = done.points;
+    if (Math.min(Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])) > MIN) add({ ...done, from: a, to: b });
+    else { draw(); say('Drag a box around the subject'); }
+  }
   else if (!inside(done.points[0])) draw();
   else if (done.tool === 'subject') add({ tool: 'subject', at: done.points[0], add: done.add });
   else add({ tool: 'click', at: done.points[0], radius: round(done.radius), add: done.add });
@@ -243,6 +265,8 @@ canvas.addEventListener('keydown', (event) => {
   else if (command) return;
   else if (key === 's') pick('subject');
   else if (key === 'n') pick('other');
+  else if (key === 'r') pick('frame');
+  else if ((key === '-' || key === '+' || key === '=') && !parts.hidden) act(key === '-' ? 'smaller' : 'larger');
   else if (key === 'c') pick('click');
   else if (key === 'b') pick('brush');
   else if (key === 'e') pick('erase');
@@ -262,7 +286,7 @@ canvas.addEventListener('keyup', (event) => {
 
 // --- buttons, files, server ----------------------------------------------------------------------------------------
 
-$('.rl-bar').addEventListener('click', (event) => {
+for (const bar of [$('.rl-bar'), parts]) bar.addEventListener('click', (event) => {
   const data = event.target.dataset;
   if (data.tool) pick(data.tool);
   if (data.act) act(data.act);

@@ -10,6 +10,7 @@ import numpy as np
 GUIDE = 2048  # longest side at which borders are refined; the rest is upsampling
 SPECK = 1 / 2000  # of the frame: smaller pieces and holes are nobody's intention
 TINY = 16  # shortest side of a mask whose border is worth refining
+CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 SMOOTHNESS = 1e-3  # of the guided filter: differences in brightness below its square root are noise
 
 
@@ -24,8 +25,7 @@ def tidy(mask: np.ndarray, inside: Sequence[Pixel] = (), outside: Sequence[Pixel
         inside: pixels on the subject; with none, the largest piece is the one.
         outside: pixels that are not on it: holes there stay.
     """
-    cross = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cross)
+    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, CROSS)
     for x, y in inside:  # a click on something thinner than the opening still counts
         opened[y, x] |= mask[y, x]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
@@ -54,17 +54,18 @@ def without_specks(mask: np.ndarray) -> np.ndarray:
     return mask
 
 
-def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int], reach: float = 1) -> np.ndarray:
     """Put a coarse mask's border where the photo has one.
 
     A guided filter (He et al., 2010) on the photo seen along the colour that tells the subject from what is around it;
-    only a band of about a coarse pixel on either side of the border can change. Wider bands, and colour models of the
-    two sides, lose more thin parts than they find (measured on hand-made masks).
+    only a band on either side of the border can change. On hand-made masks bands wider than a coarse pixel, and colour
+    models of the two sides, lose more thin parts than they find; a mask that is itself a guess gains by a wider one.
 
     Args:
         mask: (h, w) booleans.
         guide: (H, W, 3) uint8, the photo at the working size.
         size: (height, width) of the result.
+        reach: width of the band, in coarse pixels.
 
     Returns:
         Booleans of `size`.
@@ -72,9 +73,9 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int]) -> np.nda
     height, width = guide.shape[:2]
     if min(mask.shape) < TINY:
         return _enlarged(mask, size)
-    radius = max(1, round(max(height / mask.shape[0], width / mask.shape[1]) / 2))
+    radius = max(1, round(reach * max(height / mask.shape[0], width / mask.shape[1]) / 2))
     soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    rows, columns = _frame(soft > 0, 4 * radius)
+    rows, columns = around(soft > 0, 4 * radius)
     part = soft[rows, columns]
     if part.size and part.min() < 0.5 < part.max():
         part[:] = _guided(part, _contrast(part > 0.5, guide[rows, columns], radius), radius)
@@ -88,7 +89,7 @@ def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def _frame(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+def around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
     """The rows and columns that a mask takes, and a margin."""
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
     return slice(max(0, y - margin), y + height + margin), slice(max(0, x - margin), x + width + margin)

@@ -21,12 +21,14 @@ class Prompts:
         outside: points that are not on it.
         box: (left, top, right, bottom) around it, or none.
         mask: the answer so far, (H, W) booleans, or none.
+        level: steps to a larger (above 0) or smaller (below 0) part than the one that these prompts find first.
     """
 
     inside: tuple[Point, ...] = ()
     outside: tuple[Point, ...] = ()
     box: tuple[float, float, float, float] | None = None
     mask: np.ndarray | None = None
+    level: int = 0
 
 
 class Segmenter(Protocol):

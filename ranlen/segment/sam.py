@@ -108,21 +108,15 @@ class Sam:
         return Prepared(photo.size, (height, width), embedding.float(), brightened(guide, like=small))
 
     @torch.inference_mode()
-    def segment(self, prepared: Prepared, prompts: Prompts, level: int = 0) -> np.ndarray:
-        """The subject, booleans (H, W); see `Segmenter`.
-
-        Args:
-            prepared: from `prepare`.
-            prompts: what a person said.
-            level: steps to a larger (above 0) or smaller (below 0) part than the one that SAM is asked for first.
-        """
+    def segment(self, prepared: Prepared, prompts: Prompts) -> np.ndarray:
+        """The subject, booleans (H, W); see `Segmenter`. A level steps through SAM's three masks."""
         check_prompts(prompts, prepared.size)
         # One click may mean a button, a shirt or a person: SAM gives three masks. More prompts mean one thing.
         points = len(prompts.inside) + len(prompts.outside)
         ambiguous = points == 1 and prompts.box is None and prompts.mask is None
-        logits, quality = self._decode(prepared, prompts, several=ambiguous or level != 0)
+        logits, quality = self._decode(prepared, prompts, several=ambiguous or prompts.level != 0)
         logits = self._within_photo(logits, prepared.inner)
-        chosen = choose((logits > 0).float().mean((1, 2)).tolist(), quality.tolist(), level)
+        chosen = choose((logits > 0).float().mean((1, 2)).tolist(), quality.tolist(), prompts.level)
         mask = (logits[chosen] > 0).cpu().numpy()
         if not mask.any():
             raise PromptError("nothing was found there: click the subject again, or draw a box around it")
@@ -191,12 +185,8 @@ def choose(areas: list[float], quality: list[float], level: int = 0) -> int:
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """The encoder's precision: half on a GPU, bfloat16 on a CPU that multiplies it quickly, else full."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", torch.float16)
-    able = torch.cpu.get_capabilities()
-    quick = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return torch.autocast("cpu", torch.bfloat16, enabled=device.type == "cpu" and quick)
+    """The encoder's precision: half on a GPU, full on a CPU, where bfloat16 can be several times slower."""
+    return torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
 
 
 def build(kind: Kind) -> Any:
