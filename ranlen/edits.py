@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ranlen.regions import Point, Size, disc, rectangle, stroke
+from ranlen.shapes import Point, Size, disc, rectangle, stroke
 
 Tool = Literal["subject", "click", "box", "brush", "invert"]
 CLICK_RADIUS = 2 / 7  # Section 4.2

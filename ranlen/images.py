@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, TiffImagePlugin, Unidentif
 from ranlen import lossless
 from ranlen.files import write_atomically
 from ranlen.lossless import RGB_ORDER, without_pixel_tags
-from ranlen.regions import Size
+from ranlen.shapes import Size
 
 MAX_BYTES = 512 * 1024**2
 MAX_PIXELS = 200_000_000

@@ -13,7 +13,8 @@ CORE = sorted((ROOT / "ranlen").rglob("*.py"))
 # Each module of the core may import those named here, and nothing else of the core.
 ALLOWED = {
     "files": set(),
-    "regions": set(),
+    "shapes": set(),
+    "regions": {"shapes"},
     "layers": {"regions"},
     "fields": {"regions"},
     "fullsize": {"fields", "regions"},
@@ -22,13 +23,14 @@ ALLOWED = {
     "losses": {"fields", "regions"},
     "metrics": {"fields", "losses", "regions"},
     "lossless": set(),
-    "images": {"files", "lossless", "regions"},
+    "images": {"files", "lossless", "shapes"},
     "weights": {"files", "backbones", "enhancer"},
-    "edits": {"regions"},
+    "edits": {"shapes"},
     "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
     "segment": {"files", "images", "regions", "segment", "weights"},
     "sheet": {"images", "regions"},
-    "cli": {"enhancer", "images", "regions", "retouch", "segment", "sheet", "weights"},
+    "batch": set(),
+    "cli": {"batch", "edits", "enhancer", "images", "regions", "retouch", "segment", "shapes", "sheet", "weights"},
     "__main__": {"cli"},
     "__init__": {"enhancer", "images", "regions", "retouch", "weights"},
 }
