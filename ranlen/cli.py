@@ -173,7 +173,8 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
     photo, mask = read_inputs(options, job.photo, job.mask)
     from ranlen import retouch
 
-    retouch.light(photo, mask, enhancer or load(options), options.degree).write(job.output)
+    photo = retouch.light(photo, mask, enhancer or load(options), options.degree)  # the dark one is let go of
+    photo.write(job.output)
 
 
 def load(options: argparse.Namespace) -> Enhancer:

@@ -21,6 +21,7 @@ MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
 SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
+ROWS = 128  # of pixels that a grid is read for at a time: twelve numbers a pixel fill memory fast
 SPARED = 3.0  # log gain that white is spared; any more would turn the order of tones round
 
 
@@ -156,11 +157,16 @@ class BilateralGrid:
         """Read the grid at every pixel, trilinearly, cell centres at half-integers and edges repeated."""
         batch, _, height, width = self.guide.shape
         y, x = ((torch.arange(n, device=self.guide.device) * 2 + 1) / n - 1 for n in (height, width))
-        place = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).expand(batch, height, width, 2)
-        where = torch.cat([place, self.guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
-        models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
-        matrix = models.view(batch, 3, 4, height, width)
-        return Illumination((matrix[:, :, :3] * self.image[:, None]).sum(2) + matrix[:, :, 3])
+        log_gain = []
+        parts = (part.split(ROWS, dim=-2) for part in (y[:, None], self.guide, self.image))
+        for rows, guide, image in zip(*parts, strict=True):
+            place = torch.stack([x.expand(len(rows), width), rows.expand(len(rows), width)], dim=-1)
+            place = place.expand(batch, -1, -1, 2)
+            where = torch.cat([place, guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
+            models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
+            matrix = models.unflatten(1, (3, 4))
+            log_gain.append((matrix[:, :, :3] * image[:, None]).sum(2) + matrix[:, :, 3])
+        return Illumination(torch.cat(log_gain, dim=2))
 
     def maps(self) -> Tensor:
         return self.slice().maps()
