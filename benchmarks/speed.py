@@ -34,7 +34,7 @@ MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for met
 PEERS = {
     "darktable-cli": ["darktable-cli", "{photo}", "{out}"],
     "RawTherapee": ["rawtherapee-cli", "-Y", "-o", "{out}", "-c", "{photo}"],
-    "ImageMagick": ["convert", "{photo}", "-gamma", "1.8", "{out}"],
+    "ImageMagick": ["magick", "{photo}", "-gamma", "1.8", "{out}"],
 }
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- speed: written by python -m benchmarks.speed --readme -->\n", "<!-- end of speed -->\n"
