@@ -95,7 +95,7 @@ class Illumination:
         return Illumination(maps)
 
     def dosed(self, degree: float) -> Dose:
-        log_gain = (degree * self.log_gain).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN)
+        log_gain = (degree * self.log_gain).clamp_(-MAX_LOG_GAIN, MAX_LOG_GAIN)  # in place: fresh memory is dear
         return Dose("gain", log_gain, sparing(log_gain.abs()))
 
     def apply(self, image: Tensor, degree: float) -> Tensor:

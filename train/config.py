@@ -29,9 +29,7 @@ class TrainConfig:
     backbone: str = "deepupe"
     method: str = "ranlen"
     data: str = ""  # folder with low/, high/ and split.json
-    photos: str = (
-        ""  # folders of good photos, with commas between, searched deeply; darkened on the fly into more pairs
-    )
+    photos: str = ""  # folders of good photos, with commas between, searched deeply; darkened on the fly into more pairs
     photos_per_pair: float = 0.5  # how many darkened photos go into an epoch for each pair
     silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
     out: str = ""  # folder of the run: log, checkpoints, weights
