@@ -1,39 +1,59 @@
 """Time and memory of the whole path, next to floors taken in the same run: `make bench`.
 
 Times are CPU seconds of one thread, medians over rounds in which everything runs once, so that a busy machine disturbs
-all rows alike. Ratios are to a plain copy of the same pixels. Nothing here is a test.
+all rows alike. Floors: a plain copy of the same pixels for rendering; Pillow opening and saving the same file for the
+command. `--readme` writes the table into the README. Nothing here is a test.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
-import resource
+import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 
-from ranlen import images, regions, retouch, weights
+from ranlen import images, retouch, shapes, weights
 from ranlen.images import Photo
 
-SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000)}  # megapixels: (height, width)
+SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000), 50: (6144, 8192), 100: (8192, 12208)}  # (height, width)
+MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("global", "ranlen")]
+PEERS = {
+    "darktable-cli": ["darktable-cli", "{photo}", "{out}"],
+    "RawTherapee": ["rawtherapee-cli", "-Y", "-o", "{out}", "-c", "{photo}"],
+    "ImageMagick": ["magick", "{photo}", "-gamma", "1.8", "{out}"],
+}
+WATCH = """
+import subprocess, sys, resource
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- speed: written by python -m benchmarks.speed --readme -->\n", "<!-- end of speed -->\n"
 
 
 def synthetic(size: tuple[int, int]) -> np.ndarray:
     """A dark, noisy picture that compresses like a photo."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(10, 90, (size[0] // 100, size[1] // 100, 3), dtype=np.uint8)
-    smooth = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)).astype(np.int16)
-    return np.clip(smooth + rng.normal(0, 3, smooth.shape).astype(np.int16), 0, 255).astype(np.uint8)
+    pixels = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)).copy()
+    for row in pixels:
+        row[:] = np.clip(row + rng.normal(0, 3, row.shape), 0, 255)
+    return pixels
 
 
 class Clock:
@@ -48,53 +68,131 @@ class Clock:
         self.rows[name].append(time.process_time() - started)
         return result
 
+    def command(self, name: str, arguments: list[str]) -> float:
+        """Run a process; its peak memory in MiB."""
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1", "PYTHONPATH": str(ROOT)}
+        watched = [sys.executable, "-c", WATCH, *arguments]  # a small parent: peak memory is inherited
+        done = subprocess.run(watched, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        seconds, peak = (float(word) for word in done.stdout.split()[-2:])
+        self.rows[name].append(seconds)
+        return peak / 1024
 
-def one_round(clock: Clock, path: Path, models: list[str]) -> None:
+
+def steps(clock: Clock, path: Path) -> None:
+    """Each step of the path, in this process."""
     photo = clock("read", images.read, path)
-    clock("copy (floor)", np.copy, photo.pixels)
+    buffer = np.empty_like(photo.pixels)
+    np.copyto(buffer, photo.pixels)
+    clock("copy of the pixels (floor)", np.copyto, buffer, photo.pixels)
+    del buffer
     height, width = photo.size
-    core = regions.disc(photo.size, (width / 2, height / 2), 2 * min(photo.size) / 7)
-    mask = clock("areas", retouch.region_mask, core)
-    for model in models:
-        enhancer = weights.load(model)
-        lighting = clock(f"predict {model}", retouch.predict, photo, mask, enhancer)
-        lit = clock(f"render {model}", retouch.render, photo, lighting, 1.0)
+    mask = clock("areas", retouch.region_mask, shapes.disc(photo.size, (width / 2, height / 2), 2 * height / 7))
+    small = Photo(images.preview(photo, 1280))
+    for model in MODELS:
+        lighting = clock(f"predict, {model}", retouch.predict, photo, mask, weights.load(model))
+        lit = clock(f"render, {model}", retouch.render, photo, lighting, 1.0)
+        shown = clock(f"slider tick without JPEG, {model}", retouch.render, small, lighting, 0.7)
+    clock("JPEG of the preview (floor)", images.encode, shown, "JPEG")
     clock("write", lit.write, path.with_name("lit.jpg"))
-    clock("Pillow open and save (floor)", lambda: Image.open(path).save(path.with_name("again.jpg"), quality=95))
+
+
+def commands(clock: Clock, path: Path) -> dict[str, float]:
+    """Whole processes, and the peak memory of each in MiB."""
+    with Image.open(path) as image:
+        circle = f"{image.width / 2},{image.height / 2},{2 * image.height / 7}"
+    out = str(path.with_name("out.jpg"))
+    python = [
+        sys.executable,
+        "-c",
+        "import sys; from PIL import Image; Image.open(sys.argv[1]).save(sys.argv[2], quality=95)",
+    ]
+    peaks = {"Pillow open and save (floor)": clock.command("Pillow open and save (floor)", [*python, str(path), out])}
+    ours = [sys.executable, "-m", "ranlen", "light", str(path), "-o", out, "--circle", circle, "--model"]
+    for model in ("deepupe-ranlen", "star_dce-ranlen"):
+        peaks[f"command, {model}"] = clock.command(f"command, {model}", [*ours, model])
+    for name, arguments in PEERS.items():
+        if shutil.which(arguments[0]):
+            filled = [argument.format(photo=path, out=out) for argument in arguments]
+            peaks[f"command, {name}"] = clock.command(f"command, {name}", filled)
+    return peaks
+
+
+def measure(size: tuple[int, int], rounds: int) -> dict[str, dict[str, float]]:
+    """Medians of CPU milliseconds by step, and peak memory of the commands."""
+    clock, peaks = Clock(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "photo.jpg"
+        data = io.BytesIO()
+        Image.fromarray(synthetic(size)).save(data, "JPEG", quality=92)
+        path.write_bytes(data.getvalue())
+        for number in range(rounds + 1):
+            steps(clock, path)
+            peaks |= commands(clock, path) if number else {}  # the first round warms up
+    medians = {name: 1000 * statistics.median(v[-rounds:]) for name, v in clock.rows.items()}
+    return {"cpu_ms": medians, "peak_mib": peaks}
+
+
+def table(sizes: dict[int, dict[str, dict[str, float]]]) -> str:
+    """A Markdown table: CPU milliseconds, ratio to the floor, and peak memory."""
+    lines = [
+        "| CPU ms, one thread | " + " | ".join(f"{size} MP" for size in sizes) + " |",
+        "|---" * (len(sizes) + 1) + "|",
+    ]
+    for name in next(iter(sizes.values()))["cpu_ms"]:
+        cells = []
+        for report in sizes.values():
+            times, value = report["cpu_ms"], report["cpu_ms"][name]
+            floor = {"render": "copy of the pixels (floor)", "command": "Pillow open and save (floor)"}.get(
+                name.split(",")[0]
+            )
+            ratio = f" ({value / times[floor]:.0f}x)" if floor else ""
+            peak = f", {report['peak_mib'][name]:.0f} MiB" if name in report["peak_mib"] else ""
+            cells.append(f"{value:.0f}{ratio}{peak}" if value >= 10 else f"{value:.1f}{ratio}{peak}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--megapixels", type=int, nargs="+", default=list(SIZES), choices=SIZES)
-    parser.add_argument("--models", nargs="+", default=["deepupe-global", "deepupe-ranlen", "star_dce-ranlen"])
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megapixels", type=int, nargs="+", default=[1, 12, 24, 50], choices=SIZES)
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "speed.json")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    sizes = {size: measure(SIZES[size], options.rounds) for size in options.megapixels}
+    missing = [name for name, arguments in PEERS.items() if not shutil.which(arguments[0])]
     report = {
         "commit": commit,
-        "machine": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "sizes": {},
+        "machine": processor(),
+        "load": os.getloadavg()[0],
+        "not_installed": missing,
+        "sizes": sizes,
     }
-    for megapixels in options.megapixels:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "photo.jpg"
-            Photo(synthetic(SIZES[megapixels])).write(path)
-            clock = Clock()
-            for _ in range(options.rounds + 1):
-                one_round(clock, path, options.models)
-        medians = {name: statistics.median(values[1:]) for name, values in clock.rows.items()}  # the first warms up
-        floor = medians["copy (floor)"]
-        print(f"\n{megapixels} MP, medians of {options.rounds}, one thread")
-        for name, seconds in medians.items():
-            print(f"  {name:<30}{1000 * seconds:>9.1f} ms{seconds / floor:>9.1f} x copy")
-        report["sizes"][megapixels] = medians
-    report["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\npeak memory of this process {report['peak_mib']:.0f} MiB")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1))
+    options.json.write_text(json.dumps(report, indent=1) + "\n")
+    text = (
+        table(sizes)
+        + f"\n{report['machine']}, commit {commit}, load {report['load']:.0f}, medians of {options.rounds}.\n"
+    )
+    text += f"Not installed here and so not compared: {', '.join(missing)}.\n" if missing else ""
+    print(text)
+    if options.readme:
+        readme = ROOT / "README.md"
+        before, rest = readme.read_text().split(BEGIN)
+        readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ Heavy modules are imported where they are used, so that --help and usage errors 
 from __future__ import annotations
 
 import argparse
+import functools
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     import numpy as np
 
+    from ranlen.batch import Job
+    from ranlen.enhancer import Enhancer
     from ranlen.images import Photo
     from ranlen.regions import RegionMask
     from ranlen.segment import Prompts
@@ -24,9 +28,11 @@ GROW = ("out", "in", "both")
 BACKBONES = ("deepupe", "star_dce")
 DEFAULT_MODEL = "deepupe-ranlen"
 SEGMENTERS = ("auto", "sam", "grabcut")
+ENGINES = ("local", "ray")
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
 
 
-class UsageError(Exception):
+class UsageError(ValueError):
     """Arguments that make no sense together or for this photo."""
 
 
@@ -54,10 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=OneLineParser)
 
     region = OneLineParser(add_help=False)
-    region.add_argument("photo", type=Path, help="JPEG, PNG, WebP, TIFF, BMP or HEIC")
-    region.add_argument("-o", "--output", type=Path, required=True, help="file to write; its suffix names the format")
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
+    subject.add_argument("--edits", type=Path, metavar="FILE", help="clicks and strokes as JSON (see ranlen/edits.py)")
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
     subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")
     region.add_argument(
@@ -75,7 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
     region.add_argument("--degree", type=degree, default=1.0, metavar="D", help="how much light: 0 none to 2 [1]")
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
-    command = commands.add_parser("light", parents=[region], help="light the subject of a photo")
+    command = commands.add_parser("light", parents=[region], help="light the subject of a photo, or of many")
+    command.add_argument("photos", type=Path, nargs="+", metavar="photo", help=PHOTO)
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, help="file to write, or folder for many (--mask: one, or a folder)"
+    )
+    command.add_argument("--overwrite", action="store_true", help="many photos: light again what is in the folder")
+    command.add_argument(
+        "--engine", choices=ENGINES, default="local", help="many photos: all cores here, or Ray [local]"
+    )
     command.add_argument(
         "--model", default=DEFAULT_MODEL, metavar="NAME", help=f"see `ranlen models` [{DEFAULT_MODEL}]"
     )
@@ -84,11 +97,13 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "compare", parents=[region], help="one sheet: original, global, blend, Concat, RANLEN"
     )
+    command.add_argument("photo", type=Path, help=PHOTO)
+    command.add_argument("-o", "--output", type=Path, required=True, help="file to write; its suffix names the format")
     command.add_argument("--backbone", choices=BACKBONES, default=BACKBONES[0])
     command.set_defaults(run=run_compare)
 
     command = commands.add_parser("segment", help="find the subject from clicks and write its mask")
-    command.add_argument("photo", type=Path, help="JPEG, PNG, WebP, TIFF, BMP or HEIC")
+    command.add_argument("photo", type=Path, help=PHOTO)
     command.add_argument("-o", "--output", type=Path, required=True, help="mask to write, white on the subject")
     command.add_argument(
         "--click",
@@ -122,13 +137,53 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def run_light(options: argparse.Namespace) -> None:
-    """Light one photo."""
-    from ranlen import images, retouch, weights
+    """Light one photo into a file, or many into a folder."""
+    from ranlen.batch import Job
 
-    images.format_of(options.output)  # an unwritable name is found out before the work is done
-    photo, mask = read_inputs(options)
-    enhancer = weights.load(options.model, choose_device(options.device))
-    retouch.light(photo, mask, enhancer, options.degree).write(options.output)
+    if len(options.photos) > 1 or options.output.is_dir() or not options.output.suffix:
+        run_light_many(options)
+    else:
+        light_one(options, Job(options.photos[0], options.output, options.mask))
+
+
+def run_light_many(options: argparse.Namespace) -> None:
+    """Light photos into a folder; list at the end what could not be done."""
+    from ranlen import batch
+
+    if options.output.exists() and not options.output.is_dir():
+        raise UsageError(f"{options.output} is a file; {len(options.photos)} photos need a folder")
+    try:
+        jobs, done = batch.plan(options.photos, options.output, options.mask, options.overwrite)
+    except batch.BatchError as error:
+        raise UsageError(str(error)) from None
+    work = functools.partial(light_one, options, enhancer=load(options)) if jobs else print
+    results = batch.ENGINES[options.engine](work, jobs)
+    failed = batch.follow(results, len(jobs), sys.stderr)
+    for job, complaint in failed:
+        print(f"ranlen: {job.photo}: {complaint}", file=sys.stderr)
+    there = f", {done} were there already (--overwrite does them again)" if done else ""
+    print(f"{len(jobs) - len(failed)} photos lit{there}")
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(options.photos)} photos failed")
+
+
+def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None = None) -> None:
+    """Light one photo as the options say; the network is loaded if it is not given."""
+    from ranlen import images
+
+    images.format_of(job.output)  # an unwritable name is found out before the work is done
+    photo, mask = read_inputs(options, job.photo, job.mask)
+    from ranlen import retouch
+
+    photo = retouch.light(photo, mask, enhancer or load(options), options.degree)  # the dark one is let go of
+    photo.write(job.output)
+
+
+def load(options: argparse.Namespace) -> Enhancer:
+    """The network."""
+    from ranlen import weights
+
+    return weights.load(options.model, choose_device(options.device))
 
 
 def run_compare(options: argparse.Namespace) -> None:
@@ -137,7 +192,7 @@ def run_compare(options: argparse.Namespace) -> None:
     from ranlen.enhancer import METHODS
 
     images.format_of(options.output)
-    photo, mask = read_inputs(options)
+    photo, mask = read_inputs(options, options.photo, options.mask)
     device = choose_device(options.device)
     enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
     results = retouch.compare(photo, mask, enhancers, options.degree)
@@ -181,15 +236,18 @@ def run_models(options: argparse.Namespace) -> None:
     print("Scores: means over the test photos of the model card with the paper's circles (weights/README.md).")
 
 
-def read_inputs(options: argparse.Namespace) -> tuple[Photo, RegionMask]:
-    """The photo, and its areas as the options say."""
-    from ranlen import images, regions, retouch
-    from ranlen.segment import Prompts
+def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> tuple[Photo, RegionMask]:
+    """The photo, and its areas as the options say; torch comes last, so what is wrong with a file is said at once."""
+    from ranlen import images, shapes
 
-    photo = images.read(options.photo)
-    if options.mask:
-        core = images.read_mask(options.mask, photo.size)
+    photo = images.read(path)
+    if mask:
+        core = images.read_mask(mask, photo.size)
+    elif options.edits:
+        core = draw(photo, options.edits, options.device)
     elif options.click:
+        from ranlen.segment import Prompts
+
         core = find_subject(photo, Prompts((options.click,)), "auto", options.device)
     else:
         height, width = photo.size
@@ -198,9 +256,27 @@ def read_inputs(options: argparse.Namespace) -> tuple[Photo, RegionMask]:
             raise UsageError(f"the point {x:g},{y:g} is outside the photo, which is {width} x {height} pixels")
         if radius <= 0:
             raise UsageError(f"--circle needs a radius above 0; got {radius:g}")
-        core = regions.disc(photo.size, (x, y), radius)
+        core = shapes.disc(photo.size, (x, y), radius)
+    from ranlen import retouch
+
     grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
     return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
+
+
+def draw(photo: Photo, path: Path, device: str) -> np.ndarray:
+    """The mask that a list of edits in a JSON file marks, booleans (H, W)."""
+    from ranlen import edits
+    from ranlen.segment import Prompts
+
+    try:
+        done = edits.parse_edits(json.loads(path.read_text()))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    height, width = photo.size
+    clicks = [((x * width, y * height), edit.add) for edit in done if edit.tool == "subject" for x, y in edit.points]
+    inside, outside = (tuple(at for at, add in clicks if add == side) for side in (True, False))
+    subject = find_subject(photo, Prompts(inside, outside), "auto", device) if inside else None
+    return edits.rasterise(done, photo.size, subject)
 
 
 def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:

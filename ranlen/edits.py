@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ranlen.regions import Point, Size, disc, rectangle, stroke
+from ranlen.shapes import Point, Size, disc, rectangle, stroke
 
 Tool = Literal["subject", "frame", "part", "click", "box", "brush", "invert"]
 QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers

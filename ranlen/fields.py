@@ -8,23 +8,21 @@ cross: what was not clipped in the photo stays unclipped.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.regions import Size, resize
+from ranlen.regions import resize
 
 MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
 SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
+ROWS = 128  # of pixels that a grid is read for at a time: twelve numbers a pixel fill memory fast
 SPARED = 3.0  # log gain that white is spared; any more would turn the order of tones round
-STRIP_PIXELS = 1 << 18  # pixels rendered at a time: 24 curve maps of this many are 25 MB
 
 
 class LightField(Protocol):
@@ -38,13 +36,41 @@ class LightField(Protocol):
         """A field of the same kind made of other maps."""
         ...
 
+    def dosed(self, degree: float) -> Dose:
+        """So much of it, ready for pixels."""
+        ...
+
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        """Light an image (N, 3, h, w) of the field's own size."""
+        """Light an image (N, 3, h, w) of the field's own size; colours in shadows stay."""
         ...
 
     def scaled(self, alpha: float) -> LightField:
         """The paper's own control (Section 3.4): the whole predicted map times alpha, Area C included."""
         ...
+
+
+@dataclass(frozen=True)
+class Dose:
+    """A field under one degree: all that is worked out before a pixel is seen, at the size of the field.
+
+    Attributes:
+        kind: "gain" for a log gain, "curves" for curves.
+        maps: (N, 3, h, w), or (N, 3 * steps, h, w) of curves; 0 is neutral.
+        sparing: (N, 3, h, w) in (0, 1], how much of the sparing that `share` gives highlights applies.
+    """
+
+    kind: Literal["gain", "curves"]
+    maps: Tensor
+    sparing: Tensor
+
+    def apply(self, image: Tensor) -> Tensor:
+        """Light an image (N, 3, h, w) of the maps' size."""
+        if self.kind == "gain":
+            illumination = torch.exp(-self.maps * share(image, self.sparing))
+            return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
+        for curve in (self.maps.unflatten(1, (-1, 3)) * share(image, self.sparing)[:, None]).unbind(1):
+            image = image + curve * (image * image - image)
+        return image
 
 
 @dataclass(frozen=True)
@@ -68,10 +94,12 @@ class Illumination:
     def with_maps(self, maps: Tensor) -> Illumination:
         return Illumination(maps)
 
+    def dosed(self, degree: float) -> Dose:
+        log_gain = (degree * self.log_gain).clamp_(-MAX_LOG_GAIN, MAX_LOG_GAIN)  # in place: fresh memory is dear
+        return Dose("gain", log_gain, sparing(log_gain.abs()))
+
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        log_gain = (degree * self.log_gain).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN)
-        illumination = torch.exp(-log_gain * share(image, log_gain))
-        return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
+        return self.dosed(degree).apply(image)
 
     def scaled(self, alpha: float) -> Illumination:
         """S times alpha: the picture gets brighter as alpha falls (Fig. 8)."""
@@ -96,13 +124,13 @@ class Curves:
     def with_maps(self, maps: Tensor) -> Curves:
         return Curves(maps)
 
+    def dosed(self, degree: float) -> Dose:
+        curves = (degree * self.curves).clamp(-1, 1)
+        size = curves.abs().unflatten(1, (-1, 3))
+        return Dose("curves", curves, sparing((size / (1.01 - size)).sum(1)))  # how fast the log gain grows near white
+
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        curves = (degree * self.curves).clamp(-1, 1).unflatten(1, (-1, 3))
-        near_white = (curves.abs() / (1.01 - curves.abs())).sum(1)  # how fast the log gain grows there with the curves
-        curves = curves * share(image, near_white)[:, None]
-        for curve in curves.unbind(1):
-            image = image + curve * (image * image - image)
-        return image
+        return self.dosed(degree).apply(image)
 
     def scaled(self, alpha: float) -> Curves:
         """The curve maps times alpha: the picture gets brighter as alpha rises."""
@@ -129,11 +157,16 @@ class BilateralGrid:
         """Read the grid at every pixel, trilinearly, cell centres at half-integers and edges repeated."""
         batch, _, height, width = self.guide.shape
         y, x = ((torch.arange(n, device=self.guide.device) * 2 + 1) / n - 1 for n in (height, width))
-        place = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).expand(batch, height, width, 2)
-        where = torch.cat([place, self.guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
-        models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
-        matrix = models.view(batch, 3, 4, height, width)
-        return Illumination((matrix[:, :, :3] * self.image[:, None]).sum(2) + matrix[:, :, 3])
+        log_gain = []
+        parts = (part.split(ROWS, dim=-2) for part in (y[:, None], self.guide, self.image))
+        for rows, guide, image in zip(*parts, strict=True):
+            place = torch.stack([x.expand(len(rows), width), rows.expand(len(rows), width)], dim=-1)
+            place = place.expand(batch, -1, -1, 2)
+            where = torch.cat([place, guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
+            models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
+            matrix = models.unflatten(1, (3, 4))
+            log_gain.append((matrix[:, :, :3] * image[:, None]).sum(2) + matrix[:, :, 3])
+        return Illumination(torch.cat(log_gain, dim=2))
 
     def maps(self) -> Tensor:
         return self.slice().maps()
@@ -141,8 +174,11 @@ class BilateralGrid:
     def with_maps(self, maps: Tensor) -> Illumination:
         return Illumination(maps)
 
+    def dosed(self, degree: float) -> Dose:
+        return self.slice().dosed(degree)
+
     def apply(self, image: Tensor, degree: float) -> Tensor:
-        return self.slice().apply(image, degree)
+        return self.dosed(degree).apply(image)
 
     def scaled(self, alpha: float) -> Illumination:
         return self.slice().scaled(alpha)
@@ -157,7 +193,7 @@ def check_degree(degree: float) -> float:
     return degree
 
 
-def share(image: Tensor, log_gain: Tensor) -> Tensor:
+def share(image: Tensor, sparing: Tensor) -> Tensor:
     """How much of the light each pixel gets: all in the dark, little in highlights; a lamp needs no lighting.
 
     1 - x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
@@ -165,9 +201,14 @@ def share(image: Tensor, log_gain: Tensor) -> Tensor:
 
     Args:
         image: (N, 3, H, W) in [0, 1].
-        log_gain: (N, 3, H, W), what the pixels would get.
+        sparing: (N, 3, H, W), from `sparing`.
     """
-    return 1 - image.amax(1, keepdim=True) ** 4 * (SPARED / log_gain.abs().clamp(min=SPARED))
+    return 1 - image.amax(1, keepdim=True) ** 4 * sparing
+
+
+def sparing(log_gain: Tensor) -> Tensor:
+    """1 up to a log gain (absolute) of 3; beyond, what makes their product 3."""
+    return SPARED / log_gain.clamp(min=SPARED)
 
 
 def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
@@ -187,7 +228,9 @@ def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
 
 
 def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor | None = None) -> Tensor:
-    """Light an image with a field of any size; differentiable, and the reference that `render_pixels` is held to.
+    """Light an image with a field of any size; differentiable, and the reference that `fullsize` is held to.
+
+    The degree applies at the field's size: enlarging is the last thing that happens to a light.
 
     Args:
         field: the light.
@@ -195,74 +238,9 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor
         degree: how much of the light, in [0, 2]: 0 none, 1 as trained.
         window: (N, 1, h, w) in [0, 1], or none: how much of the light each place may get; 0 means untouched.
     """
-    check_degree(degree)
+    dose = field.dosed(check_degree(degree))
     size = (image.shape[-2], image.shape[-1])
-    maps = resize(field.maps(), size)
+    maps = resize(dose.maps, size)
     if window is not None:
         maps = maps * resize(window, size)
-    return mute_shadows(image, field.with_maps(maps).apply(image, degree))
-
-
-def render_pixels(
-    field: LightField, pixels: np.ndarray, degree: float = 1.0, window: Tensor | None = None
-) -> np.ndarray:
-    """Light a whole photo strip by strip; what the window shuts out is not touched, to the byte.
-
-    Args:
-        field: the light of one photo (N = 1), at any size.
-        pixels: (H, W, 3), uint8 or uint16; not changed.
-        degree: as in `render`.
-        window: (1, 1, h, w), as in `render`.
-
-    Returns:
-        A new array like `pixels`.
-    """
-    check_degree(degree)
-    lit = pixels.copy()
-    maps = field.maps()
-    size = (pixels.shape[0], pixels.shape[1])
-    peak = float(np.iinfo(pixels.dtype).max)
-    for rows, cols in _strips(size, window):
-        part = torch.from_numpy(pixels[rows, cols].astype(np.float32)).to(maps.device).permute(2, 0, 1)[None] / peak
-        light = sample(maps, size, rows, cols)
-        if window is not None:
-            light = light * sample(window, size, rows, cols)
-        part = mute_shadows(part, field.with_maps(light).apply(part, degree))
-        lit[rows, cols] = (part[0].permute(1, 2, 0) * peak).round().clamp(0, peak).cpu().numpy().astype(pixels.dtype)
-    return lit
-
-
-def sample(maps: Tensor, size: Size, rows: slice, cols: slice) -> Tensor:
-    """The part [rows, cols] of maps (N, K, h, w) enlarged bilinearly to `size`, without enlarging the rest."""
-    low, high, weight = _neighbours(maps.shape[-2], size[0], rows, maps.device)
-    maps = torch.lerp(maps[:, :, low], maps[:, :, high], weight[:, None])
-    low, high, weight = _neighbours(maps.shape[-1], size[1], cols, maps.device)
-    return torch.lerp(maps[..., low], maps[..., high], weight)
-
-
-def _neighbours(small: int, large: int, part: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each pixel of a part of the large axis: the two nearest cells of the small one, and the second's weight."""
-    at = ((torch.arange(part.start, part.stop, device=device) + 0.5) * (small / large) - 0.5).clamp(0, small - 1)
-    low = at.floor().long()
-    return low, (low + 1).clamp(max=small - 1), (at - low).float()
-
-
-def _strips(size: Size, window: Tensor | None) -> Iterator[tuple[slice, slice]]:
-    """Bands of whole rows within the box where the window is open."""
-    top, bottom, left, right = 0, size[0], 0, size[1]
-    if window is not None:
-        inside = window[0, 0] > 0
-        if not bool(inside.any()):
-            return
-        top, bottom = _span(inside.any(1), size[0])
-        left, right = _span(inside.any(0), size[1])
-    step = max(1, STRIP_PIXELS // (right - left))
-    for start in range(top, bottom, step):
-        yield slice(start, min(start + step, bottom)), slice(left, right)
-
-
-def _span(inside: Tensor, length: int) -> tuple[int, int]:
-    """First and last pixel, of `length`, that interpolates from an open cell."""
-    cells = inside.nonzero()[:, 0]
-    scale = length / inside.numel()
-    return max(0, math.floor((int(cells[0]) - 0.5) * scale)), min(length, math.ceil((int(cells[-1]) + 1.5) * scale))
+    return mute_shadows(image, Dose(dose.kind, maps, resize(dose.sparing, size)).apply(image))

@@ -114,6 +114,33 @@ def test_help_and_usage_errors_do_not_wait_for_torch(run):
         assert command in done.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("light", "none.jpg", "-o", "lit.jpg", "--circle", "9,9,9"),
+        ("light", "photo.png", "-o", "lit.gif", "--circle", "9,9,9"),
+        ("light", "photo.png", "-o", "lit.png", "--circle", "999,9,9"),
+        ("light", "photo.png", "-o", "lit.png", "--mask", "none.png"),
+        ("light", "photo.png", "photo.png", "-o", "out", "--circle", "9,9,9"),
+        ("segment", "photo.png", "-o", "mask.jpg", "--click", "9,9"),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_no_network_does_not_import_torch(arguments, run):
+    code = f"""
+import sys
+from ranlen.cli import main
+try:
+    main({list(arguments)!r})
+except SystemExit:
+    pass
+sys.exit('torch' in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=run.folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_names_in_the_help_are_the_real_ones():
     from ranlen.backbones import BACKBONES
     from ranlen.regions import GROW
@@ -130,7 +157,7 @@ LIGHT = ("light", "photo.png", "-o", "lit.png")
     [
         ((), "the following arguments are required: COMMAND"),
         (("light",), "the following arguments are required: photo, -o/--output"),
-        (LIGHT, "one of the arguments --mask --circle --click is required"),
+        (LIGHT, "one of the arguments --mask --edits --circle --click is required"),
         ((*LIGHT, "--click", "1,2", "--circle", "1,2,3"), "not allowed with argument"),
         ((*LIGHT, "--click", "1"), "needs 2 numbers with commas between; got '1'"),
         ((*LIGHT, "--circle", "1,2,nan"), "needs 3 numbers with commas between"),

@@ -7,8 +7,10 @@ import io
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
 from ranlen import images
@@ -188,6 +190,37 @@ def test_the_preview_is_small():
     assert images.preview(photo, 30).shape == (20, 30, 3)
     assert np.array_equal(images.preview(photo, 100), photo.pixels)
     assert np.array_equal(images.preview(Photo(smooth(np.uint16)), 100), smooth())
+
+
+@pytest.mark.parametrize("size", [(400, 600), (401, 599), (1000, 3)])
+def test_the_preview_averages(size, rng):
+    y, x = np.mgrid[: size[0], : size[1]]
+    waves = 120 + 80 * np.sin(x / 30)[..., None] * np.cos(y / 20)[..., None]
+    pixels = (waves + rng.normal(0, 10, (*size, 3))).astype(np.uint8)
+    shown = images.preview(Photo(pixels), 50)
+    expected = cv2.resize(pixels, shown.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(shown.astype(int) - expected).max() <= 5  # halving first weighs pixels a little differently
+    assert abs(shown.mean() - pixels.mean()) < 1
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_jpegs_are_decoded_as_pillow_does(mode, subsampling, tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(numbered()).convert(mode).save(path, subsampling=subsampling)
+    with Image.open(path) as image:
+        expected = np.atleast_3d(np.asarray(image.convert("RGB")))
+    assert np.array_equal(images.read(path).pixels, expected)
+
+
+def test_a_jpeg_that_only_pillow_accepts_is_read(tmp_path):
+    """A few stray bytes before a marker, as some cameras leave: a warning to libjpeg, an error to simplejpeg."""
+    data = jpeg_bytes()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-2] + b"stray" + data[-2:])
+    with pytest.raises(ValueError, match="xtraneous"):
+        simplejpeg.decode_jpeg(path.read_bytes())
+    assert images.read(path).size == SIZE
 
 
 def test_the_preview_is_in_srgb_whatever_the_profile():

@@ -33,7 +33,7 @@ def test_the_python_runs(tmp_path, monkeypatch):
 def test_the_commands_are_understood():
     lines = [line.split("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
     commands = [line[1:] for line in lines if line and line[0] == "ranlen"]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         build_parser().parse_args(command)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ranlen.fields import BilateralGrid, Illumination
+from ranlen.fields import ROWS, BilateralGrid, Illumination
 from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
 
 DEPTH = 8  # luma bins
@@ -40,6 +40,9 @@ class Guide(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map an image (N, 3, H, W) to a guide (N, 1, H, W)."""
+        return torch.cat([self._read(rows) for rows in image.split(ROWS, dim=2)], dim=2)
+
+    def _read(self, image: Tensor) -> Tensor:
         x = self.matrix(image)
         curved = torch.zeros_like(x)
         for shift, slope in zip(self.shifts.unbind(1), self.slopes.unbind(1), strict=True):

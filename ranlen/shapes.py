@@ -1,0 +1,56 @@
+"""Shapes a hand can draw, as booleans (H, W). Sizes are (height, width), points are (x, y) in pixels.
+
+Pixel centres lie at half-integers. Nothing here needs torch, which takes two seconds to import.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+Size = tuple[int, int]
+Point = tuple[float, float]
+
+
+def disc(size: Size, center: Point, radius: float) -> np.ndarray:
+    """Booleans (H, W), True where a pixel's centre lies within `radius` pixels of `center` (x, y)."""
+    return ellipse(size, center, (radius, radius))
+
+
+def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.ndarray:
+    """Booleans (H, W), True inside an ellipse of `radii` (along x, along y), turned by `angle` radians."""
+    inside = np.zeros(size, bool)
+    reach = max(radii) + 1
+    # Only the box around it is computed: a full frame of floats would be many times the photo.
+    top, bottom = (min(max(math.floor(center[1] + side * reach), 0), size[0]) for side in (-1, 1))
+    left, right = (min(max(math.floor(center[0] + side * reach), 0), size[1]) for side in (-1, 1))
+    dy = np.arange(top, bottom, dtype=np.float32)[:, None] + np.float32(0.5 - center[1])
+    dx = np.arange(left, right, dtype=np.float32)[None] + np.float32(0.5 - center[0])
+    cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
+    along, across = (cos * dx + sin * dy) / np.float32(radii[0]), (cos * dy - sin * dx) / np.float32(radii[1])
+    inside[top:bottom, left:right] = along * along + across * across <= 1
+    return inside
+
+
+def rectangle(size: Size, box: tuple[float, float, float, float]) -> np.ndarray:
+    """Booleans (H, W), True inside the box (x0, y0, x1, y1); its corners may come in any order."""
+    x0, x1 = sorted((box[0], box[2]))
+    y0, y1 = sorted((box[1], box[3]))
+    y, x = np.ogrid[: size[0], : size[1]]
+    return (x + 0.5 >= x0) & (x + 0.5 <= x1) & (y + 0.5 >= y0) & (y + 0.5 <= y1)
+
+
+def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
+    """Booleans (H, W), True within `radius` pixels of the line through `points` (x, y), to about a pixel."""
+    canvas = np.zeros(size, np.uint8)
+    # cv2 puts pixel centres at integers and takes fixed-point coordinates: 4 bits are a sixteenth of a pixel.
+    fixed = np.round((np.asarray(points, np.float64).reshape(-1, 2) - 0.5) * 16).astype(np.int32)
+    thickness = max(1, round(2 * radius) - 2)  # which OpenCV draws one or two pixels wider
+    if len(fixed) > 1:
+        cv2.polylines(canvas, [fixed.reshape(-1, 1, 2)], False, 1, thickness, cv2.LINE_8, 4)
+    for end in (fixed[0], fixed[-1]):
+        cv2.circle(canvas, (int(end[0]), int(end[1])), round(max(radius - 0.4, 0.1) * 16), 1, -1, cv2.LINE_8, 4)
+    return canvas.astype(bool)

@@ -1,0 +1,114 @@
+"""The fast path against the plain one, and what must not be touched."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ranlen import fullsize
+from ranlen.fields import Dose, Illumination, render
+from ranlen.fullsize import render_pixels
+from ranlen.regions import RegionMask, smoothstep
+from tests.test_fields import KINDS, every_kind, make, random
+
+SIZES = [(1, 1), (1, 300), (37, 53), (200, 11), (300, 400)]
+
+
+def reference(field, pixels, degree, window):
+    """`fields.render` of pixels, rounded as a file is."""
+    peak = np.iinfo(pixels.dtype).max
+    image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / peak
+    return (render(field, image, degree, window)[0].permute(1, 2, 0).numpy() * peak).round()
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_fast_path_equals_the_plain_one(kind, dtype, size, whole, rng, monkeypatch):
+    monkeypatch.setattr(fullsize, "BAND", 1500)
+    pixels = rng.integers(0, np.iinfo(dtype).max, (*size, 3), dtype=dtype, endpoint=True)
+    window = None if whole else smoothstep(RegionMask.paper_circle((24, 32)).ramp())
+    for degree, strength in ((0, 1), (0.4, 1), (1, 1), (1, 0.2), (2, 2)):
+        field = make(kind, strength)
+        lit = render_pixels(field, pixels, degree, window)
+        assert lit.dtype == dtype
+        apart = np.abs(lit.astype(np.float64) - reference(field, pixels, degree, window)).max()
+        # One level where a value falls on a rounding edge; the same float error is more of 16-bit levels, and eight
+        # full curves multiply it.
+        assert apart <= (1 if dtype == np.uint8 else 16)
+
+
+def test_strong_lights_spare_highlights_alike(rng):
+    """Log gains above 3, where `sparing` is no longer 1 everywhere."""
+    pixels = rng.integers(0, 256, (61, 83, 3), dtype=np.uint8)
+    field = make(Illumination, 4)
+    assert field.dosed(1).sparing.min() < 0.5
+    assert np.abs(render_pixels(field, pixels).astype(int) - reference(field, pixels, 1, None)).max() <= 1
+
+
+@every_kind
+def test_threads_and_bands_leave_no_seam(kind, rng, monkeypatch):
+    pixels = rng.integers(0, 256, (211, 157, 3), dtype=np.uint8)
+    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    field = make(kind)
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 1)
+    alone = render_pixels(field, pixels, 1, window)
+    monkeypatch.setattr(cv2, "getNumThreads", lambda: 5)
+    monkeypatch.setattr(fullsize, "BAND", 300)
+    assert np.array_equal(render_pixels(field, pixels, 1, window), alone)
+
+
+@every_kind
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_outside_the_window_every_byte_stays(kind, dtype, rng):
+    pixels = rng.integers(0, np.iinfo(dtype).max, (240, 320, 3), dtype=dtype)
+    original = pixels.copy()
+    mask = RegionMask.circle((60, 80), (40, 30), 12, 20)
+    window = smoothstep(2 * mask.ramp())
+    lit = render_pixels(make(kind), pixels, 1.5, window)
+    reached = torch.nn.functional.interpolate(window, size=(240, 320), mode="bilinear")[0, 0].numpy() > 0
+    assert np.array_equal(lit[~reached], original[~reached])
+    assert (lit[120, 160] != original[120, 160]).any()
+    assert np.array_equal(pixels, original)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_every_level_survives_degree_0(dtype):
+    levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(-1, 16, 1).repeat(3, axis=2)
+    for kind in KINDS:
+        assert np.array_equal(render_pixels(make(kind), levels, 0), levels)
+
+
+def test_a_shut_window_changes_nothing(rng):
+    pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(render_pixels(make(Illumination), pixels, 1, torch.zeros(1, 1, 5, 5)), pixels)
+
+
+@every_kind
+def test_on_a_gpu_the_same_pixels(kind, rng):
+    """The path for fields on a GPU, run on the CPU where there is none."""
+    pixels = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    field = make(kind)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dose = field.dosed(1)
+    dose = Dose(dose.kind, dose.maps.to(device), dose.sparing.to(device))
+    lit = pixels.copy()
+    fullsize._light_on_device(dose, window.to(device), pixels, lit, *fullsize._box((90, 120), window))
+    assert np.abs(lit.astype(int) - reference(field, pixels, 1, window)).max() <= 1
+
+
+def test_a_sample_equals_the_part_of_the_enlarged_whole():
+    maps = random(1, 4, 9, 7)
+    whole = torch.nn.functional.interpolate(maps, size=(50, 61), mode="bilinear", align_corners=False)
+    part = fullsize.sample(maps, (50, 61), slice(13, 29), slice(2, 61))
+    torch.testing.assert_close(part, whole[..., 13:29, 2:61])
+
+
+@pytest.mark.parametrize("degree", [-0.1, 2.1, float("nan"), float("inf")])
+def test_degrees_that_make_no_sense_are_refused(degree, rng):
+    with pytest.raises(ValueError, match="degree is a number from 0"):
+        render_pixels(make(Illumination), rng.integers(0, 255, (4, 4, 3), dtype=np.uint8), degree)
