@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 
 from ranlen import edits, images, retouch
-from ranlen.edits import Edit
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
-from ranlen.regions import Grow, RegionMask, Size, resize
+from ranlen.regions import Grow, RegionMask, resize
 from ranlen.segment import Prompts, Segmenter
+from ranlen.segment.question import Answers, Question, answer, asked
 
-MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
 STRIP = 640  # longest side of the pictures in the comparison
 SHOWN = ("global", "blend", "concat", "ranlen")
 AREA_A = (255, 160, 40)
 AREA_B = (70, 200, 255)
 
 Load = Callable[[str], Enhancer]
-Question = tuple[Edit, ...]  # the edits that a segmenter answers
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Session:
     mask: RegionMask | None = None
     lightings: Mapping[str, retouch.Lighting] = field(default_factory=dict)
     prepared: Any = None
-    found: Mapping[Question, np.ndarray] = field(default_factory=dict)
+    found: Answers = field(default_factory=dict)
 
 
 def open_photo(path: str | Path) -> Session:
@@ -78,11 +76,6 @@ def mark(session: Session, data: Any, transition: float, grow: Grow | None, segm
     return dataclasses.replace(session, mask=mask, lightings=kept)
 
 
-def asked(done: Sequence[Edit]) -> Question:
-    """Those of the edits that a segmenter answers."""
-    return tuple(edit for edit in done if edit.tool in edits.QUESTION)
-
-
 def prepare(session: Session, segmenter: Segmenter) -> Session:
     """Let the segmenter look at the photo, once; with SAM that takes seconds."""
     if session.prepared is not None:
@@ -91,41 +84,15 @@ def prepare(session: Session, segmenter: Segmenter) -> Session:
 
 
 def find(session: Session, question: Question, segmenter: Segmenter) -> Session:
-    """Answer a question edit by edit, each with the answer so far; what was answered before is not asked again."""
-    found: dict[Question, np.ndarray] = {}
-    for count in range(1, len(question) + 1):
-        so_far = question[:count]
-        said = prompts(so_far, session.view.size, found)
-        if not said.inside and said.box is None:
-            continue
-        mask = session.found.get(so_far)
-        if mask is None:
-            session = prepare(session, segmenter)
-            mask = segmenter.segment(session.prepared, said)
-        found[so_far] = mask
+    """Answer a question; what was answered before is not asked again."""
+
+    def ask(said: Prompts) -> np.ndarray:
+        nonlocal session
+        session = prepare(session, segmenter)
+        return segmenter.segment(session.prepared, said)
+
+    found = answer(question, session.view.size, ask, session.found)
     return dataclasses.replace(session, found=found)
-
-
-def prompts(question: Question, size: Size, found: Mapping[Question, np.ndarray]) -> Prompts:
-    """A question in a segmenter's words, for a photo of `size`.
-
-    Steps to a larger or smaller part ask the question before them again. A new frame, too, starts afresh: all of the
-    subject is in it, whatever was found before.
-    """
-    height, width = size
-    before, level = len(question), 0
-    while before and question[before - 1].tool == "part":
-        before -= 1
-    for step in question[before:]:
-        level = min(max(level + (1 if step.add else -1), -MOST_STEPS), MOST_STEPS)
-    points = [(edit, x * width, y * height) for edit in question for x, y in edit.points]
-    inside, outside = (
-        tuple((x, y) for edit, x, y in points if edit.tool == "subject" and edit.add == side) for side in (True, False)
-    )
-    corners = [(x, y) for edit, x, y in points if edit.tool == "frame"][-2:]
-    box = tuple(pick(each) for pick in (min, max) for each in zip(*corners, strict=True)) if corners else None
-    fresh = before > 0 and question[before - 1].tool == "frame"
-    return Prompts(inside, outside, box, None if fresh else found.get(question[: max(before - 1, 0)]), level)
 
 
 def unmark(session: Session) -> Session:

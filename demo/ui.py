@@ -26,6 +26,7 @@ from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.choice import choose
 from ranlen.segment.prompts import PromptError
+from ranlen.segment.question import asked
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
@@ -197,7 +198,7 @@ def on_edit(
     """The hand on the canvas moved: session, canvas, strip, status, edits; first, how the photo is looked at."""
     done = event._data.get("edits", [])
     try:
-        if session is not None and session.prepared is None and editing.asked(edits.parse_edits(done)):
+        if session is not None and session.prepared is None and asked(edits.parse_edits(done)):
             looking = ENCODER.submit(editing.prepare, session, segmenter()[0])
             for seconds in itertools.count(1):
                 try:
@@ -315,7 +316,7 @@ def areas_for(photo: str, mask: str | None, done: list[Any], transition: float) 
     session = editing.open_photo(photo)
     if mask:
         return retouch.region_mask(images.read_mask(mask, session.size), transition=transition)
-    if editing.asked(edits.parse_edits(done)):
+    if asked(edits.parse_edits(done)):
         session = ENCODER.submit(editing.prepare, session, segmenter()[0]).result()
     areas = editing.mark(session, done, transition, None, segmenter()[0]).mask
     assert areas is not None

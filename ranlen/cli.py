@@ -241,10 +241,11 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
     from ranlen import images, shapes
 
     photo = images.read(path)
+    found = bool(options.click)
     if mask:
         core = images.read_mask(mask, photo.size)
     elif options.edits:
-        core = draw(photo, options.edits, options.device)
+        core, found = draw(photo, options.edits, options.device)
     elif options.click:
         from ranlen.segment import Prompts
 
@@ -259,37 +260,42 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         core = shapes.disc(photo.size, (x, y), radius)
     from ranlen import retouch
 
-    grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
+    grow = options.grow or (retouch.GROW_FOUND if found else retouch.GROW_DRAWN)
     return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
 
 
-def draw(photo: Photo, path: Path, device: str) -> np.ndarray:
-    """The mask that a list of edits in a JSON file marks, booleans (H, W)."""
+def draw(photo: Photo, path: Path, device: str) -> tuple[np.ndarray, bool]:
+    """The mask that a list of edits in a JSON file marks, booleans (H, W), and whether a segmenter had a part in it."""
     from ranlen import edits
-    from ranlen.segment import Prompts
+    from ranlen.segment.question import answer, asked
 
     try:
         done = edits.parse_edits(json.loads(path.read_text()))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    height, width = photo.size
-    clicks = [((x * width, y * height), edit.add) for edit in done if edit.tool == "subject" for x, y in edit.points]
-    inside, outside = (tuple(at for at, add in clicks if add == side) for side in (True, False))
-    subject = find_subject(photo, Prompts(inside, outside), "auto", device) if inside else None
-    return edits.rasterise(done, photo.size, subject)
+    question = asked(done)
+    ask = asker(photo, "auto", device) if question else None
+    found = answer(question, photo.size, ask, {}).get(question) if ask else None
+    return edits.rasterise(done, photo.size, found), found is not None
 
 
 def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:
     """The mask of what was clicked, booleans (H, W)."""
-    from ranlen.segment.choice import choose
     from ranlen.segment.prompts import PromptError, check_prompts
 
     try:
         check_prompts(prompts, photo.size)
     except PromptError as error:
         raise UsageError(str(error)) from None
+    return asker(photo, segmenter, device)(prompts)
+
+
+def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
+    """A segmenter that has looked at the photo."""
+    from ranlen.segment.choice import choose
+
     chosen, _ = choose(segmenter, choose_device(device))
-    return chosen.segment(chosen.prepare(photo), prompts)
+    return functools.partial(chosen.segment, chosen.prepare(photo))
 
 
 def choose_device(name: str) -> str:

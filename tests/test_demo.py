@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 import types
 
@@ -12,10 +13,11 @@ import pytest
 from PIL import Image
 
 from demo import editing
-from ranlen import images
+from ranlen import cli, images
 from ranlen.edits import EditError
 from ranlen.images import Photo
 from ranlen.retouch import MaskError
+from ranlen.segment.choice import choose
 from ranlen.segment.prompts import PromptError
 
 CLICK = [{"tool": "click", "at": [0.5, 0.5], "radius": 0.2}]
@@ -98,6 +100,22 @@ def test_clicks_are_answered_once_each_with_the_answer_so_far(session):
     assert painted.mask.a[0, 0, 45, 60] == painted.mask.a[0, 0, 45, 12] == 1
     with pytest.raises(MaskError, match="empty"):
         editing.mark(session, [second], 0.1, "out", finder)
+
+
+def test_page_and_command_line_draw_the_same_from_the_same_edits(session, tmp_path):
+    done = [
+        {"tool": "subject", "at": [0.3, 0.4]},
+        {"tool": "subject", "at": [0.4, 0.5], "add": False},
+        {"tool": "part", "larger": True},
+        {"tool": "brush", "points": [[0.8, 0.8]], "radius": 0.1},
+    ]
+    (tmp_path / "edits.json").write_text(json.dumps(done))
+    photo = images.read(session.path)
+    drawn, found = cli.draw(photo, tmp_path / "edits.json", "cpu")
+    marked = editing.mark(session, done, 0.1, "out", choose("auto", "cpu")[0])
+    assert found
+    assert drawn.any()
+    np.testing.assert_array_equal(drawn, marked.mask.a[0, 0].numpy() > 0.5)
 
 
 def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):

@@ -27,7 +27,7 @@ ALLOWED = {
     "weights": {"files", "backbones", "enhancer"},
     "edits": {"shapes"},
     "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
-    "segment": {"files", "images", "regions", "segment", "weights"},
+    "segment": {"edits", "files", "images", "regions", "segment", "shapes", "weights"},
     "sheet": {"images", "regions"},
     "batch": set(),
     "cli": {"batch", "edits", "enhancer", "images", "regions", "retouch", "segment", "shapes", "sheet", "weights"},

@@ -1,0 +1,68 @@
+"""What a list of edits asks a segmenter, in its own words: page, command line and programs ask alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from ranlen.edits import QUESTION, Edit
+from ranlen.segment.prompts import Prompts
+from ranlen.shapes import Size
+
+MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
+
+Question = tuple[Edit, ...]  # the edits that a segmenter answers
+Answers = Mapping[Question, np.ndarray]  # masks (H, W) by question; each is asked with the one before in hand
+
+
+def asked(done: Sequence[Edit]) -> Question:
+    """Those of the edits that a segmenter answers."""
+    return tuple(edit for edit in done if edit.tool in QUESTION)
+
+
+def answer(question: Question, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers) -> Answers:
+    """Answer a question edit by edit, each with the answer so far.
+
+    Args:
+        question: see `asked`.
+        size: (height, width) of the photo.
+        ask: a segmenter that has seen the photo.
+        known: earlier answers; what is in them is not asked again.
+
+    Returns:
+        The answers to the question and to its beginnings, as far as there was something to ask.
+
+    Raises:
+        PromptError: from `ask`.
+    """
+    found: dict[Question, np.ndarray] = {}
+    for count in range(1, len(question) + 1):
+        so_far = question[:count]
+        said = prompts(so_far, size, found)
+        if said.inside or said.box is not None:
+            mask = known.get(so_far)
+            found[so_far] = ask(said) if mask is None else mask
+    return found
+
+
+def prompts(question: Question, size: Size, found: Answers) -> Prompts:
+    """A question in a segmenter's words, for a photo of `size`.
+
+    Steps to a larger or smaller part ask the question before them again. A new frame, too, starts afresh: all of the
+    subject is in it, whatever was found before.
+    """
+    height, width = size
+    before, level = len(question), 0
+    while before and question[before - 1].tool == "part":
+        before -= 1
+    for step in question[before:]:
+        level = min(max(level + (1 if step.add else -1), -MOST_STEPS), MOST_STEPS)
+    points = [(edit, x * width, y * height) for edit in question for x, y in edit.points]
+    inside, outside = (
+        tuple((x, y) for edit, x, y in points if edit.tool == "subject" and edit.add == side) for side in (True, False)
+    )
+    corners = [(x, y) for edit, x, y in points if edit.tool == "frame"][-2:]
+    box = tuple(pick(each) for pick in (min, max) for each in zip(*corners, strict=True)) if corners else None
+    fresh = before > 0 and question[before - 1].tool == "frame"
+    return Prompts(inside, outside, box, None if fresh else found.get(question[: max(before - 1, 0)]), level)
