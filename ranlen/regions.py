@@ -205,7 +205,9 @@ def _distance(inside: np.ndarray) -> np.ndarray:
     """Distance in pixels from each False pixel to the nearest True one; infinite where there is none."""
     if not inside.any():
         return np.full(inside.shape, np.inf, np.float32)
-    return cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last bits depend on where in memory the arrays lie. But squares of these distances are whole numbers.
+    return np.sqrt(np.rint(distance * distance))
 
 
 def _way(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:

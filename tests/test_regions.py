@@ -189,3 +189,11 @@ def test_areas_that_make_no_sense_are_refused(arguments, message):
         RegionMask.from_core(np.zeros((3, 4, 5), bool))
     with pytest.raises(ValueError, match="0 < radius"):
         RegionMask.circle((10, 10), (5, 5), 4, 2)
+
+
+def test_distances_are_exact_to_the_last_bit():
+    """OpenCV's are not, and depend on where arrays lie and on its threads: no training was repeatable with them."""
+    spot = np.zeros((60, 80), bool)
+    spot[20, 30] = True
+    y, x = np.ogrid[-20:40, -30:50]
+    assert np.array_equal(regions._distance(spot), np.sqrt((x * x + y * y).astype(np.float32)))
