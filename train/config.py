@@ -50,7 +50,7 @@ class TrainConfig:
     fade: float = 1.0  # weight of the faded reference in B, which the paper has not; 0 is Eq. 5 as published
     paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
     loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
-    exposure_jitter: float = 1.0  # stops, in linear light, up or down
+    exposure_jitter: float = 0.5  # stops, in linear light, up or down
     validation: float = 0.1  # share of the training scenes kept for choosing the checkpoint
     seed: int = 0
     threads: int = 0  # CPU threads; 0 leaves the choice to torch
