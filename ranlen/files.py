@@ -6,6 +6,10 @@ import os
 import tempfile
 from pathlib import Path
 
+# Asking for it means setting it, so it is asked once, here: between threads, one could find the other's 0.
+UMASK = os.umask(0)
+os.umask(UMASK)
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write bytes aside, then put them in the place of `path` in one step.
@@ -19,14 +23,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o666 & ~_umask())
+        os.chmod(aside, 0o666 & ~UMASK)
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -114,6 +114,20 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(method, pairs, t
 
 
 @pytest.mark.slow
+def test_an_ablation_is_not_published(pairs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RANLEN_WEIGHTS", str(tmp_path))
+    weights.save(Enhancer("star_dce", "tails"), tmp_path / "best.safetensors", {})
+    assert publish.main([str(tmp_path), "--data", str(pairs)]) == 2
+    assert "is an ablation (tails)" in capsys.readouterr().err
+    assert not list(tmp_path.glob("star_dce-*"))
+
+
+def test_a_card_names_folders_without_their_places():
+    card = {"config": {"data": "/home/me/sice", "photos": "/a/one,/b/two", "silhouettes": "", "start": "", "out": "x"}}
+    config = publish.without_places(card)["config"]
+    assert config == {"data": "sice", "photos": "one,two", "silhouettes": "", "start": ""}
+
+
 def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     settings = {**TINY, "epochs": 1, "data": str(pairs)}
     train(TrainConfig(**settings, method="global", out=str(tmp_path / "g")))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ranlen import weights
+from ranlen.enhancer import METHODS
 from ranlen.files import write_atomically
 from ranlen.weights import WeightsError
 from train.data import DataError
@@ -39,9 +40,11 @@ TITLES = {"circle": "the paper's circles"}
 
 def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path | None) -> None:
     """Copy, score, write."""
-    for run in runs:
-        best = run / "best.safetensors"
-        about = weights.card(best)
+    cards = {run / "best.safetensors": weights.card(run / "best.safetensors") for run in runs}
+    for best, about in cards.items():
+        if about["method"] not in METHODS:
+            raise DataError(f"{best} is an ablation ({about['method']}): to be scored by train.evaluate, not published")
+    for best, about in cards.items():
         target = weights.folder() / f"{about['backbone']}-{about['method']}.safetensors"
         weights.save(weights.load(best), target, without_places(about["card"]))
     names = weights.published()
@@ -58,7 +61,7 @@ def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
     config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
     for key in ("data", "photos", "silhouettes"):
-        config[key] = Path(config[key]).name
+        config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
     if config["start"]:
         about = weights.card(config["start"])
         config["start"] = f"{about['backbone']}-{about['method']}"
