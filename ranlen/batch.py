@@ -140,6 +140,8 @@ def _one_thread_each(many: bool) -> Iterator[None]:
     if many:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-    yield
-    cv2.setNumThreads(before[0])
-    torch.set_num_threads(before[1])
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])

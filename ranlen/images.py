@@ -324,14 +324,7 @@ def _turn(channels: np.ndarray, orientation: int) -> np.ndarray:
     """Apply one of the eight EXIF orientations to (H, W, C)."""
     if orientation >= 5:
         channels = cv2.transpose(channels)
-    flips = {
-        2: 1,
-        3: -1,
-        4: 0,
-        6: 1,
-        7: -1,
-        8: 0,
-    }  # 1 swaps left and right, 0 top and bottom, -1 both
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # 1 swaps left and right, 0 top and bottom, -1 both
     return np.atleast_3d(cv2.flip(channels, flips[orientation]) if orientation in flips else channels)
 
 
