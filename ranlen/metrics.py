@@ -45,7 +45,7 @@ def psnr_literal(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
 def blur(maps: Tensor) -> Tensor:
     """Gaussian window of 11, sigma 1.5, over maps (N, C, H, W); mirrored beyond the frame, without gradient.
 
-    OpenCV does it on one core in a tenth of the time that convolutions of PyTorch take.
+    OpenCV does it on one core in a fifth of the time that convolutions of PyTorch take.
     """
     offsets = np.arange(11) - 5
     window = np.exp(-(offsets**2) / (2 * 1.5**2))
