@@ -3,11 +3,11 @@
 What a picture of floats would cost is memory traffic, not arithmetic. So a photo is lit in bands of a few rows whose
 floats stay in the processor's cache, and nothing of the photo's size is made but the result:
 
-1. The degree has been applied to the small field (`LightField.dosed`); the box where the window is open is found on
-   the small window. Outside it nothing is read or written.
-2. A row of the maps is enlarged in width once (`Enlarged`), then blended with the next one for each row of the photo.
-3. Per band: split into planes of floats, light, mute shadows, round, merge. Every step works in place, by a numpy or
-   OpenCV call that does several numbers at a time and lets other threads run; each thread takes a share of the rows.
+1. Where the window is shut, found on the small window, nothing is read or written.
+2. For a strip of rows the degree is applied to the small field, and its rows are enlarged in width (`Enlarged`).
+3. Per band: split into planes of floats, enlarge in height, light, mute shadows, round, merge. Every step works in
+   place, by a numpy or OpenCV call that does several numbers at a time and lets other threads run; each thread takes a
+   share of the rows. Levels stay as the file has them; the factors that bring them to [0, 1] are part of other steps.
 
 A field on a GPU is rendered there instead, in strips by the same torch code as `fields.render`.
 """
@@ -25,7 +25,9 @@ from torch import Tensor
 from ranlen.fields import GREY, SHADOW, Dose, LightField, check_degree, mute_shadows
 from ranlen.regions import Size, resize
 
-BAND = 1 << 15  # pixels in a band: 400 kB for its three planes of floats
+BAND = 1 << 15  # pixels in a band: 400 kB for three planes of floats
+WIDE = 1 << 19  # numbers that are enlarged in width at a time
+NEAR = 8  # rows of the maps in one product: above 2^18 multiplications its library would start threads of its own
 STRIP = 1 << 20  # pixels in a strip on a GPU
 
 
@@ -43,171 +45,224 @@ def render_pixels(
     Returns:
         A new array like `pixels`, at most one 8-bit level from what `fields.render` gives.
     """
-    dose = field.dosed(check_degree(degree))
     size = (pixels.shape[0], pixels.shape[1])
-    dose = Dose(dose.kind, _shrunk(dose.maps, size), _shrunk(dose.sparing, size))
+    dosed = Dosed(field, check_degree(degree), size)
     window = None if window is None else _shrunk(window, size)
-    lit = pixels.copy()
+    lit = np.empty_like(pixels) if window is None else pixels.copy()
     rows, cols = _box(size, window)
     if not rows or not cols:
         return lit
-    if dose.maps.is_cuda:
-        _light_on_device(dose, window, pixels, lit, rows, cols)
+    if dosed.maps.is_cuda:
+        _light_on_device(dosed.rows(slice(None)), window, pixels, lit, rows, cols)
         return lit
     threads = max(1, min(cv2.getNumThreads(), len(rows) * len(cols) // (4 * BAND)))
     parts = [rows[len(rows) * i // threads : len(rows) * (i + 1) // threads] for i in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda part: _light_rows(dose, window, pixels, lit, part, cols), parts))
+        list(pool.map(lambda part: _light_rows(dosed, window, pixels, lit, part), parts))
     return lit
 
 
+class Dosed:
+    """A field under one degree, no larger than a photo of `size`; some rows at a time, which stay in the cache."""
+
+    def __init__(self, field: LightField, degree: float, size: Size) -> None:
+        self.maps = field.maps()
+        self.field = field.with_maps(self.maps)
+        self.degree = degree
+        self.shrunk: Dose | None = None
+        if self.maps.shape[-2] > size[0] or self.maps.shape[-1] > size[1]:
+            dose = self.field.dosed(degree)
+            self.maps = _shrunk(dose.maps, size)
+            self.shrunk = Dose(dose.kind, self.maps, _shrunk(dose.sparing, size))
+
+    def rows(self, rows: slice) -> Dose:
+        """The dose of some rows of the field."""
+        if self.shrunk is None:
+            return self.field.with_maps(self.maps[:, :, rows]).dosed(self.degree)
+        return Dose(self.shrunk.kind, self.shrunk.maps[:, :, rows], self.shrunk.sparing[:, :, rows])
+
+
 class Enlarged:
-    """Maps (1, K, h, w) enlarged bilinearly to a photo's size, one row at a time; it holds a few enlarged rows.
+    """Maps (K, h, w) at some rows of a photo, enlarged bilinearly to its size, band by band.
+
+    They are enlarged in width when this is made. A band of the photo is then a product of two matrices: the weights of
+    the few rows of the maps that it lies between, and those rows.
 
     Args:
-        maps: what to enlarge.
-        size: of the photo.
+        maps: (1, K, n, w), those rows of the maps that `between` names.
+        rows: of the photo, which is `size`.
+        height: h.
         cols: the columns wanted.
-        shape: of a row as wanted: (K, len(cols)), or the same numbers in another shape.
+        factor: what to multiply the maps by on the way.
     """
 
-    def __init__(self, maps: Tensor, size: Size, cols: range, shape: tuple[int, int]) -> None:
-        self.rows = np.ascontiguousarray(maps[0].transpose(0, 1).float().numpy())  # (h, K, w)
-        self.last = len(self.rows) - 1
-        self.scale = len(self.rows) / size[0]
-        self.width = size[1]
-        self.cols = slice(cols.start, cols.stop)
-        self.shape = shape
-        self.block = max(1, 16 // self.rows.shape[1])  # OpenCV prepares each call for longer than it resizes one row
-        self.wide: dict[int, np.ndarray] = {}
+    def __init__(self, maps: Tensor, rows: range, height: int, size: Size, cols: range, factor: float = 1.0) -> None:
+        count, near = maps.shape[1], maps.shape[2]
+        lines = maps[0].float().numpy().reshape(count * near, -1)
+        wide = cv2.resize(lines, (size[1], len(lines)), interpolation=cv2.INTER_LINEAR)
+        self.wide = wide.reshape(count, near, size[1])[:, :, cols.start : cols.stop]
+        at = _places(rows, height, size) - between(rows, height, size).start
+        self.low = at.astype(int)
+        hats = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(near)))
+        self.weights = (factor * hats).astype(np.float32)
+        self.start = rows.start
+        self.step = max(1, int((NEAR - 2) * size[0] / height))  # rows in one product
 
-    def row(self, y: int, out: np.ndarray) -> None:
-        """Write row y into `out`."""
-        at = min(max((y + 0.5) * self.scale - 0.5, 0.0), self.last)
-        low = int(at)
-        cv2.addWeighted(self._wide(low), low + 1 - at, self._wide(min(low + 1, self.last)), at - low, 0, dst=out)
-
-    def _wide(self, i: int) -> np.ndarray:
-        number, place = divmod(i, self.block)
-        if number not in self.wide:
-            self.wide.pop(number - 2, None)
-            narrow = self.rows[number * self.block : (number + 1) * self.block]
-            lines = narrow.reshape(-1, narrow.shape[2])
-            whole = cv2.resize(lines, (self.width, len(lines)), interpolation=cv2.INTER_LINEAR)
-            self.wide[number] = np.ascontiguousarray(whole[:, self.cols]).reshape(-1, *self.shape)
-        return self.wide[number][place]
+    def read(self, band: range, out: np.ndarray, first: int = 0) -> np.ndarray:
+        """Write maps `first` and following, at a band of the rows, into `out` (k, rows, columns)."""
+        maps = self.wide[first : first + len(out)]
+        for top in range(0, len(band), self.step):
+            rows = slice(band.start - self.start + top, band.start - self.start + min(top + self.step, len(band)))
+            near = slice(self.low[rows.start], self.low[rows.stop - 1] + 2)
+            np.matmul(self.weights[rows, near], maps[:, near], out=out[:, top : top + self.step])
+        return out
 
 
-def _light_rows(
-    dose: Dose, window: Tensor | None, pixels: np.ndarray, lit: np.ndarray, rows: range, cols: range
+def _places(rows: range, height: int, size: Size) -> np.ndarray:
+    """Where rows of a photo lie between those of maps that are `height` high."""
+    return np.clip((np.arange(rows.start, rows.stop) + 0.5) * (height / size[0]) - 0.5, 0, height - 1)
+
+
+def between(rows: range, height: int, size: Size) -> slice:
+    """The rows of maps, `height` high, that some rows of a photo interpolate from."""
+    at = _places(rows, height, size)
+    return slice(int(at[0]), min(int(at[-1]) + 2, height))
+
+
+def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np.ndarray, rows: range) -> None:
+    """Light some rows of `pixels` into `lit`, strip by strip and band by band."""
+    size = (pixels.shape[0], pixels.shape[1])
+    count, height = dosed.maps.shape[1:3]
+    buffers = np.empty((6, 3 * max(BAND, size[1])), np.float32)
+    step = max(1, WIDE // (count * size[1]) * size[0] // height, BAND // size[1])
+    for top in range(rows.start, rows.stop, step):
+        strip = rows[top - rows.start : top - rows.start + step]
+        cols = range(size[1])
+        fade = None
+        if window is not None:
+            open_ = window[:, :, between(strip, window.shape[2], size)]
+            cols = _box(size, open_)[1]
+            if not cols:
+                continue
+            fade = Enlarged(open_, strip, window.shape[2], size, cols)
+        dose = dosed.rows(between(strip, height, size))
+        factor = -1 if dose.kind == "gain" else 1 / np.iinfo(pixels.dtype).max
+        light = Enlarged(dose.maps, strip, height, size, cols, factor)
+        spare = None if dose.sparing.min() == 1 else Enlarged(dose.sparing, strip, height, size, cols)
+        deep = max(1, BAND // len(cols))
+        for first in range(0, len(strip), deep):
+            band = strip[first : first + deep]
+            part = (slice(band.start, band.stop), slice(cols.start, cols.stop))
+            planes = buffers[:, : 3 * len(band) * len(cols)].reshape(6, 3, len(band), len(cols))
+            _light_band(dose.kind, light, spare, fade, band, pixels[part], lit[part], planes)
+
+
+def _light_band(
+    kind: str,
+    light: Enlarged,
+    spare: Enlarged | None,
+    fade: Enlarged | None,
+    band: range,
+    pixels: np.ndarray,
+    lit: np.ndarray,
+    planes: np.ndarray,
 ) -> None:
-    """Light some rows of `pixels` into `lit`, band by band."""
-    size, width = (pixels.shape[0], pixels.shape[1]), len(cols)
-    peak = np.float32(np.iinfo(pixels.dtype).max)
-    steps = dose.maps.shape[1] // 3
-    height = min(len(rows), max(1, BAND // width))
-    light = Enlarged(-dose.maps if dose.kind == "gain" else dose.maps, size, cols, (steps, 3 * width))
-    fade = None if window is None else Enlarged(window, size, cols, (1, width))
-    spare = None if bool((dose.sparing == 1).all()) else Enlarged(dose.sparing, size, cols, (3, width))
-
-    channels = 1 if spare is None else 3
-    all_planes = np.empty((height, 3, width), pixels.dtype)
-    all_maps = np.empty((steps, height, 3, width), np.float32)
-    all_share = np.empty((height, channels, width), np.float32)
-    all_image, all_other = np.empty((2, height, 3, width), np.float32)
-    all_window, all_before = np.empty((2, height, 1, width), np.float32)
-    for top in range(rows.start, rows.stop, height):
-        count = min(height, rows.stop - top)
-        part = (slice(top, top + count), slice(cols.start, cols.stop))
-        planes, maps, share, before = all_planes[:count], all_maps[:, :count], all_share[:count], all_before[:count]
-        image, other, open_ = all_image[:count], all_other[:count], all_window[:count]
-
-        cv2.split(pixels[part], [planes[:, c] for c in range(3)])
-        np.copyto(image, planes)
-        image *= 1 / peak
-        for i in range(count):
-            light.row(top + i, maps[:, i].reshape(steps, 3 * width))
-            if fade is not None:
-                fade.row(top + i, open_[i])
-            if spare is not None:
-                spare.row(top + i, share[i])
-        _share(image, share, other[:, :1], spare is not None, None if fade is None else open_)
-        _grey(image, before[:, 0])
-        if dose.kind == "gain":
-            _gain(image, maps[0], share, other)
-        else:
-            _bend(image, maps, share, other)
-        _mute_and_scale(image, before, other, peak)
-        np.copyto(planes, image, casting="unsafe")
-        cv2.merge([planes[:, c] for c in range(3)], dst=lit[part])
+    """Light a band of a photo into `lit`; `planes` (6, 3, rows, columns) is where to work."""
+    peak = float(np.iinfo(pixels.dtype).max)
+    image, maps, other, share = planes[:4]
+    before, after = planes[4:, :1]
+    levels = planes[5].view(pixels.dtype).reshape(-1)[: image.size].reshape(image.shape)
+    cv2.split(pixels, list(levels))
+    np.copyto(image, levels)
+    share = _share(image, share, other[:1], peak, spare, band)
+    if fade is not None:
+        share *= fade.read(band, other[:1])
+    _grey(image, before[0], 1 / peak, SHADOW)
+    if kind == "gain":
+        _gain(image, light.read(band, maps), share, other, peak)
+    else:
+        _bend(image, light, band, maps, share, other, peak)
+    _mute_and_scale(image, before, after, other[:1], peak)
+    np.copyto(levels, image, casting="unsafe")
+    cv2.merge(list(levels), dst=lit)
 
 
 def _share(
-    image: np.ndarray, share: np.ndarray, brightest: np.ndarray, spared: bool, window: np.ndarray | None
-) -> None:
-    """`fields.share` times the window, from the sparing that `share` holds if any."""
-    np.maximum(image[:, :1], image[:, 1:2], out=brightest)
-    np.maximum(brightest, image[:, 2:], out=brightest)
+    image: np.ndarray, share: np.ndarray, brightest: np.ndarray, peak: float, spare: Enlarged | None, band: range
+) -> np.ndarray:
+    """`fields.share` of levels, (1, n, W), or (3, n, W) where strong lights are to spare highlights no more than 3."""
+    cv2.max(image[0], image[1], dst=brightest[0])
+    cv2.max(brightest[0], image[2], dst=brightest[0])
+    cv2.multiply(brightest[0], brightest[0], dst=brightest[0], scale=1 / peak**2)
     brightest *= brightest
-    brightest *= brightest
-    if spared:
-        share *= brightest
-        np.subtract(1, share, out=share)
-    else:
-        np.subtract(1, brightest, out=share)
-    if window is not None:
-        share *= window
+    if spare is None:
+        return np.subtract(1, brightest, out=share[:1])
+    spare.read(band, share)
+    share *= brightest
+    return np.subtract(1, share, out=share)
 
 
-def _gain(image: np.ndarray, maps: np.ndarray, share: np.ndarray, other: np.ndarray) -> None:
-    """Light an image in place: I / (I + S (1 - I)), where S = exp(maps * share)."""
+def _gain(image: np.ndarray, maps: np.ndarray, share: np.ndarray, other: np.ndarray, peak: float) -> None:
+    """Light levels in place, to [0, 1]: I / (I + S (1 - I)), where S = exp(maps * share)."""
     maps *= share
     cv2.exp(_flat(maps), _flat(maps))  # five times as fast as numpy's
-    np.subtract(1, image, out=other)
+    np.subtract(peak, image, out=other)
     maps *= other
     maps += image
     image /= maps
 
 
-def _bend(image: np.ndarray, maps: np.ndarray, share: np.ndarray, other: np.ndarray) -> None:
-    """Apply curves to an image in place."""
-    for curve in maps:
-        np.multiply(image, image, out=other)
-        other -= image
-        other *= share
+def _bend(
+    image: np.ndarray,
+    light: Enlarged,
+    band: range,
+    curve: np.ndarray,
+    share: np.ndarray,
+    other: np.ndarray,
+    peak: float,
+) -> None:
+    """Apply curves to levels in place, to [0, 1].
+
+    With K = I * share a curve is K + r K (K - share), two passes less than as it is written in `fields`.
+    """
+    share *= np.float32(peak)
+    np.maximum(share, np.float32(1e-6), out=share)  # to divide by
+    image *= share
+    image *= np.float32(1 / peak)
+    for step in range(0, len(light.wide), 3):
+        light.read(band, curve, step)
+        np.subtract(image, share, out=other)
+        other *= image
         cv2.accumulateProduct(_flat(other), _flat(curve), _flat(image))
+    image /= share
 
 
-def _mute_and_scale(lit: np.ndarray, before: np.ndarray, other: np.ndarray, peak: np.float32) -> None:
+def _mute_and_scale(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray, peak: float) -> None:
     """`fields.mute_shadows`, then from [0, 1] to half above the levels of the file, so that cutting rounds."""
-    after, taken = other[:, :1], other[:, 1:2]
-    _grey(lit, after[:, 0])
+    small = np.float32(1e-4)
+    _grey(lit, after[0], 1, small)
     np.subtract(after, before, out=taken)
-    np.maximum(taken, 0, out=taken)
-    before += np.float32(SHADOW)
-    taken *= np.float32(SHADOW)
-    taken /= before
-    after += np.float32(1e-4)
-    taken /= after  # the share of colour that goes
-    after -= np.float32(1e-4)
+    taken += np.float32(SHADOW - small)
+    cv2.threshold(taken[0], 0, 0, cv2.THRESH_TOZERO, dst=taken[0])
+    before *= after
+    cv2.divide(taken[0], before[0], dst=taken[0], scale=SHADOW * peak)  # the share of colour that goes
+    after -= small
     after *= taken
-    after *= peak
     after += np.float32(0.5)
-    np.subtract(1, taken, out=taken)
-    taken *= peak
+    np.subtract(peak, taken, out=taken)
     lit *= taken
     lit += after
 
 
 def _flat(image: np.ndarray) -> np.ndarray:
-    """A contiguous image (n, 3, W) as OpenCV takes it: (3 n, W)."""
+    """Planes (3, n, W) as OpenCV takes them: (3 n, W)."""
     return image.reshape(-1, image.shape[-1])
 
 
-def _grey(image: np.ndarray, out: np.ndarray) -> None:
-    """Grey values (n, W) of an image (n, 3, W)."""
-    cv2.addWeighted(image[:, 0], GREY[0], image[:, 1], GREY[1], 0, dst=out)
-    cv2.scaleAdd(image[:, 2], GREY[2], out, dst=out)
+def _grey(image: np.ndarray, out: np.ndarray, scale: float, plus: float) -> None:
+    """Grey values (n, W) of planes (3, n, W), times `scale`, plus `plus`."""
+    cv2.addWeighted(image[0], scale * GREY[0], image[1], scale * GREY[1], plus, dst=out)
+    cv2.scaleAdd(image[2], scale * GREY[2], out, dst=out)
 
 
 def _light_on_device(
