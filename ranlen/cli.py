@@ -294,7 +294,7 @@ def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.n
     """A segmenter that has looked at the photo."""
     from ranlen.segment.choice import choose
 
-    chosen, _ = choose(segmenter, choose_device(device))
+    chosen, _ = choose(segmenter, functools.partial(choose_device, device))
     return functools.partial(chosen.segment, chosen.prepare(photo))
 
 

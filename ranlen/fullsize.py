@@ -225,10 +225,9 @@ def _bend(
 
     With K = I * share a curve is K + r K (K - share), two passes less than as it is written in `fields`.
     """
-    share *= np.float32(peak)
-    np.maximum(share, np.float32(1e-6), out=share)  # to divide by
+    share += np.float32(1e-8)  # to divide by
     image *= share
-    image *= np.float32(1 / peak)
+    share *= np.float32(peak)
     for step in range(0, len(light.wide), 3):
         light.read(band, curve, step)
         np.subtract(image, share, out=other)

@@ -15,10 +15,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import simplejpeg
-from PIL import ExifTags, Image, ImageCms, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
-from ranlen import lossless
+from ranlen import jpeg, lossless
 from ranlen.files import write_atomically
 from ranlen.lossless import RGB_ORDER, without_pixel_tags
 from ranlen.shapes import Size
@@ -154,16 +153,17 @@ def format_of(path: str | Path) -> str:
     return FORMATS[suffix]
 
 
-def encode(photo: Photo, kind: str, *, quality: int = 95) -> bytes:
+def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
     """The bytes of a file of the given format; `quality` is for those that lose something."""
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     if kind in ("PNG", "TIFF"):
         return {"PNG": lossless.png, "TIFF": lossless.tiff}[kind](_channels(photo), photo.icc, photo.exif)
     channels = to_8_bit(_channels(photo))
+    if kind == "JPEG":
+        return jpeg.encode(channels, photo.icc, photo.exif, quality=quality)
     image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
     options: dict[str, Any] = {
-        "JPEG": {"quality": quality, "subsampling": 0},
         "WEBP": {"quality": quality, "method": 2},
         "HEIF": {"quality": quality},
         "BMP": {},
@@ -231,7 +231,7 @@ def _decode(data: bytes) -> Photo:
         channels = _decode_16_bit(data)
     else:
         image, icc = _plain_mode(image, icc)
-        channels = np.atleast_3d(_decode_jpeg(image, data) if kind == "JPEG" else np.asarray(image))
+        channels = np.atleast_3d(jpeg.decode(image, data) if kind == "JPEG" else np.asarray(image))
     if kind != "TIFF":  # whose readers turn it themselves
         channels = _turn(channels, orientation)
 
@@ -239,16 +239,6 @@ def _decode(data: bytes) -> Photo:
     alpha = np.ascontiguousarray(channels[..., -1]) if channels.shape[2] in (2, 4) else None
     pixels = np.repeat(channels[..., :1], 3, axis=2) if grey else np.ascontiguousarray(channels[..., :3])
     return Photo(pixels, alpha, grey, kind, icc, exif)
-
-
-def _decode_jpeg(image: Image.Image, data: bytes) -> np.ndarray:
-    """The pixels of a JPEG: what Pillow gives, in half the time. What is not quite in order is left to Pillow."""
-    if isinstance(image, ImageFile.ImageFile) and image.mode in ("L", "RGB"):
-        try:
-            return simplejpeg.decode_jpeg(data, "GRAY" if image.mode == "L" else "RGB")
-        except ValueError:
-            pass
-    return np.asarray(image)
 
 
 def _plain_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:

@@ -124,6 +124,7 @@ def test_help_and_usage_errors_do_not_wait_for_torch(run):
         ("light", "photo.png", "-o", "lit.png", "--mask", "none.png"),
         ("light", "photo.png", "photo.png", "-o", "out", "--circle", "9,9,9"),
         ("segment", "photo.png", "-o", "mask.jpg", "--click", "9,9"),
+        ("segment", "photo.png", "-o", "mask.png", "--click", "9,9", "--segmenter", "grabcut"),
     ],
     ids=" ".join,
 )

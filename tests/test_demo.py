@@ -112,7 +112,7 @@ def test_page_and_command_line_draw_the_same_from_the_same_edits(session, tmp_pa
     (tmp_path / "edits.json").write_text(json.dumps(done))
     photo = images.read(session.path)
     drawn, found = cli.draw(photo, tmp_path / "edits.json", "cpu")
-    marked = editing.mark(session, done, 0.1, "out", choose("auto", "cpu")[0])
+    marked = editing.mark(session, done, 0.1, "out", choose("auto")[0])
     assert found
     assert drawn.any()
     np.testing.assert_array_equal(drawn, marked.mask.a[0, 0].numpy() > 0.5)

@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
-from ranlen import images
+from ranlen import images, jpeg
 from ranlen.files import write_atomically
 from ranlen.images import ImageError, Photo
 
@@ -221,6 +221,24 @@ def test_a_jpeg_that_only_pillow_accepts_is_read(tmp_path):
     with pytest.raises(ValueError, match="xtraneous"):
         simplejpeg.decode_jpeg(path.read_bytes())
     assert images.read(path).size == SIZE
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpegs_are_encoded_as_pillow_does(channels):
+    """The same pixels; metadata over several segments included."""
+    pixels = numbered()[..., :channels]
+    icc = np.random.default_rng(0).bytes(150_000)
+    ours = Image.open(io.BytesIO(jpeg.encode(pixels, icc, exif(1))))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(buffer, "JPEG", quality=96, subsampling=0)
+    assert np.array_equal(np.asarray(ours), np.asarray(Image.open(buffer)))
+    assert ours.info["icc_profile"] == icc
+    assert facts(ours.info["exif"]) == KEPT
+
+
+def test_a_jpeg_holds_64_kb_of_exif():
+    with pytest.raises(ValueError, match="of EXIF and the photo has 68; write TIFF"):
+        jpeg.encode(numbered(), None, b"Exif\0\0" + bytes(70_000))
 
 
 def test_the_preview_is_in_srgb_whatever_the_profile():

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError  # the name of torch.load's refusal; nothing is unpickled here
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Kind = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 VARIABLE = "RANLEN_SAM_CHECKPOINT"
@@ -110,6 +111,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         SegmenterError: damaged, cut short, or something other than a dictionary of tensors.
     """
+    import torch
+
     promised = re.search(r"_([0-9a-f]{6})\.pth$", path.name)
     if promised and not digest(path, "md5").startswith(promised[1]):
         raise SegmenterError(f"{path.name} is damaged (its md5 does not begin with {promised[1]}): get it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from ranlen.segment import checkpoints
@@ -10,12 +11,12 @@ from ranlen.segment.prompts import Segmenter
 SEGMENTERS = ("auto", "sam", "grabcut")
 
 
-def choose(name: str = "auto", device: str = "cpu") -> tuple[Segmenter, str]:
+def choose(name: str = "auto", device: Callable[[], str] = lambda: "cpu") -> tuple[Segmenter, str]:
     """A segmenter and one sentence on why it is this one.
 
     Args:
         name: one of `SEGMENTERS`; auto is SAM where its weights and package are on this machine, else GrabCut.
-        device: where SAM runs.
+        device: says where SAM runs; asked only then, because the answer may take torch.
 
     Raises:
         SegmenterError: SAM was asked for, or its weights were found, and it cannot be loaded.
@@ -33,5 +34,5 @@ def choose(name: str = "auto", device: str = "cpu") -> tuple[Segmenter, str]:
         return GrabCut(), "GrabCut: SAM needs `pip install segment-anything`"
     from ranlen.segment.sam import Sam
 
-    segmenter = Sam.load(found, device=device)
+    segmenter = Sam.load(found, device=device())
     return segmenter, f"SAM, from {found}"
