@@ -1,8 +1,9 @@
 """Time and memory of the whole path, next to floors taken in the same run: `make bench`.
 
 Times are CPU seconds of one thread, medians over rounds in which everything runs once, so that a busy machine disturbs
-all rows alike. Floors: a plain copy of the same pixels for rendering; Pillow opening and saving the same file for the
-command. `--readme` writes the table into the README. Nothing here is a test.
+all rows alike. Floors: a plain copy of the same pixels for rendering; the preview's JPEG for a move of the slider;
+Pillow opening and saving the same file for the command. `--readme` writes the table into the README. Nothing here is a
+test.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
+FLOORS = {
+    "render": "copy of the pixels (floor)",
+    "slider tick": "JPEG of the preview (floor)",
+    "command": "Pillow open and save (floor)",
+}
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- speed: written by python -m benchmarks.speed --readme -->\n", "<!-- end of speed -->\n"
 
@@ -91,9 +97,19 @@ def steps(clock: Clock, path: Path) -> None:
     for model in MODELS:
         lighting = clock(f"predict, {model}", retouch.predict, photo, mask, weights.load(model))
         lit = clock(f"render, {model}", retouch.render, photo, lighting, 1.0)
-        shown = clock(f"slider tick without JPEG, {model}", retouch.render, small, lighting, 0.7)
-    clock("JPEG of the preview (floor)", images.encode, shown, "JPEG")
+        clock(f"slider tick, {model}", tick, small, lighting)
+    clock("JPEG of the preview (floor)", jpeg, small)
     clock("write", lit.write, path.with_name("lit.jpg"))
+
+
+def tick(small: Photo, lighting: retouch.Lighting) -> bytes:
+    """What a move of the slider takes, JPEG included."""
+    return jpeg(retouch.render(small, lighting, 0.7))
+
+
+def jpeg(photo: Photo) -> bytes:
+    """The file that the page is sent."""
+    return images.encode(photo, "JPEG", quality=90)
 
 
 def commands(clock: Clock, path: Path) -> dict[str, float]:
@@ -142,9 +158,7 @@ def table(sizes: dict[int, dict[str, dict[str, float]]]) -> str:
         cells = []
         for report in sizes.values():
             times, value = report["cpu_ms"], report["cpu_ms"][name]
-            floor = {"render": "copy of the pixels (floor)", "command": "Pillow open and save (floor)"}.get(
-                name.split(",")[0]
-            )
+            floor = FLOORS.get(name.split(",")[0])
             ratio = f" ({value / times[floor]:.0f}x)" if floor else ""
             peak = f", {report['peak_mib'][name]:.0f} MiB" if name in report["peak_mib"] else ""
             cells.append(f"{value:.0f}{ratio}{peak}" if value >= 10 else f"{value:.1f}{ratio}{peak}")
