@@ -89,7 +89,7 @@ class Enlarged:
     the few rows of the maps that it lies between, and those rows.
 
     Args:
-        maps: (1, K, n, w), those rows of the maps that `between` names.
+        maps: (1, K, n, w), those rows of the maps that `_between` names.
         rows: of the photo, which is `size`.
         height: h.
         cols: the columns wanted.
@@ -101,7 +101,7 @@ class Enlarged:
         lines = maps[0].float().numpy().reshape(count * near, -1)
         wide = cv2.resize(lines, (size[1], len(lines)), interpolation=cv2.INTER_LINEAR)
         self.wide = wide.reshape(count, near, size[1])[:, :, cols.start : cols.stop]
-        at = _places(rows, height, size) - between(rows, height, size).start
+        at = _places(rows, height, size) - _between(rows, height, size).start
         self.low = at.astype(int)
         hats = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(near)))
         self.weights = (factor * hats).astype(np.float32)
@@ -123,7 +123,7 @@ def _places(rows: range, height: int, size: Size) -> np.ndarray:
     return np.clip((np.arange(rows.start, rows.stop) + 0.5) * (height / size[0]) - 0.5, 0, height - 1)
 
 
-def between(rows: range, height: int, size: Size) -> slice:
+def _between(rows: range, height: int, size: Size) -> slice:
     """The rows of maps, `height` high, that some rows of a photo interpolate from."""
     at = _places(rows, height, size)
     return slice(int(at[0]), min(int(at[-1]) + 2, height))
@@ -134,18 +134,18 @@ def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np
     size = (pixels.shape[0], pixels.shape[1])
     count, height = dosed.maps.shape[1:3]
     buffers = np.empty((6, 3 * max(BAND, size[1])), np.float32)
-    step = max(1, WIDE // (count * size[1]) * size[0] // height, BAND // size[1])
+    step = max(max(1, WIDE // (count * size[1])) * size[0] // height, BAND // size[1])
     for top in range(rows.start, rows.stop, step):
         strip = rows[top - rows.start : top - rows.start + step]
         cols = range(size[1])
         fade = None
         if window is not None:
-            open_ = window[:, :, between(strip, window.shape[2], size)]
-            cols = _box(size, open_)[1]
+            open_ = window[:, :, _between(strip, window.shape[2], size)]
+            cols = _span((open_[0, 0] > 0).any(0), size[1])
             if not cols:
                 continue
             fade = Enlarged(open_, strip, window.shape[2], size, cols)
-        dose = dosed.rows(between(strip, height, size))
+        dose = dosed.rows(_between(strip, height, size))
         factor = -1 if dose.kind == "gain" else 1 / np.iinfo(pixels.dtype).max
         light = Enlarged(dose.maps, strip, height, size, cols, factor)
         spare = None if dose.sparing.min() == 1 else Enlarged(dose.sparing, strip, height, size, cols)
