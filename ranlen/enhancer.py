@@ -31,6 +31,11 @@ def keep_area_c(mask: RegionMask) -> Tensor:
     return smoothstep(2 * mask.ramp())
 
 
+def end_late(mask: RegionMask) -> Tensor:
+    """Open but for the outer quarter of B, for a light that has all but gone by then: the fade is the network's own."""
+    return smoothstep(4 * mask.ramp())
+
+
 def three_areas(mask: Tensor) -> Tensor:
     """The mask (N, 2, H, W) as it is."""
     return mask
@@ -66,7 +71,7 @@ METHODS = {
     "global": Method(False, PlainNorm, PlainTail, whole_frame),
     "blend": Method(False, PlainNorm, PlainTail, fade, weights="global"),
     "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
-    "ranlen": Method(False, RanlenNorm, RanlenTail, keep_area_c),
+    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late),
 }
 
 # What Section 4.3.2 compares with: to train and to score, not to use. No window: it would hide the edges they leave.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ranlen.regions import resize
+from ranlen.regions import RegionMask, resize, smoothstep
 
 
 class MaskedLayer(nn.Module):
@@ -92,30 +92,51 @@ class PlainTail(MaskedLayer):
         return light
 
 
+@torch.library.custom_op("ranlen::smooth_ramp", mutates_args=())
+def smooth_ramp(mask: Tensor) -> Tensor:
+    """1 in A, smoothly down across B, 0 in C: (N, 1, H, W) for a mask (N, 2, H, W), from distances to A and to C.
+
+    An operator of torch's own kind, so that a compiled or exported network keeps it as it is.
+    """
+    return smoothstep(RegionMask(mask).ramp()).to(mask.dtype)
+
+
+@smooth_ramp.register_fake
+def _(mask: Tensor) -> Tensor:
+    return torch.empty_like(mask[:, :1], memory_format=torch.contiguous_format)
+
+
 class RanlenTail(MaskedLayer):
     """The "one more convolution layer after the output tail" (Section 3.2), told about the mask; identity at the start.
 
     It works on the light field, not on the finished picture as the paper's does: a convolution at full size would run
-    with every move of the slider. All its kernels are 1 x 1, so it means the same at every resolution. To let a
-    pixel know where in Area B it stands all the same, it is shown the mask averaged over ever larger cells. No
-    normalization here: these values are light.
+    with every move of the slider. All its kernels are 1 x 1, so it means the same at every resolution. What it is shown
+    of the mask is where a pixel stands: 1 in A, a smooth ramp across B, 0 in C. So its scale and shift are the same all
+    over A and all over C, and as smooth as the ramp between. No normalization here: these values are light.
     """
-
-    CELLS = (128, 64, 32, 16, 8)  # per side; 128 is half the working size
 
     def __init__(self, channels: int, *, hidden: int = 32) -> None:
         super().__init__()
         self.refine = nn.Conv2d(channels, channels, 1, bias=False)
         nn.init.dirac_(self.refine.weight)
-        self.modulation = Modulation(2 * len(self.CELLS), channels, hidden=hidden, kernel=1)
+        self.modulation = Modulation(1, channels, hidden=hidden, kernel=1)
+
+    @torch.no_grad()
+    def start_faded(self) -> None:
+        """Let gamma begin as the ramp itself: the light fades across B as `blend` has it, and there is none in C.
+
+        Training that begins without a fade spends most of its time on finding one, and unlearns Area A on the way.
+        """
+        encode, predict = self.modulation.encode[0], self.modulation.predict
+        channels = self.refine.out_channels
+        nn.init.ones_(encode.get_parameter("weight")[0])
+        nn.init.zeros_(encode.get_parameter("bias")[0])
+        nn.init.ones_(predict.get_parameter("weight")[:channels, 0])
+        nn.init.zeros_(predict.get_parameter("bias")[:channels])
 
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
         """Refine a light (N, C, h, w) under a mask (N, 2, H, W)."""
-        levels = [mask]
-        for cells in self.CELLS:
-            levels.append(resize(levels[-1], (cells, cells)))
-        finest = (self.CELLS[0], self.CELLS[0])
-        gamma, beta = self.modulation(torch.cat([resize(level, finest) for level in levels[1:]], dim=1))
+        gamma, beta = self.modulation(smooth_ramp(mask))
         size = (light.shape[-2], light.shape[-1])
         return resize(gamma, size) * self.refine(light) + resize(beta, size)
 
@@ -130,7 +151,7 @@ class ThreeTails(MaskedLayer):
     untouched photo, whose light is 0 everywhere: all a CNN can make of that is a constant, so that is what it is.
     """
 
-    CELLS = 128  # per side, as the finest of `RanlenTail`
+    CELLS = 128  # per side, half the working size
 
     def __init__(self, channels: int, *, hidden: int = 16) -> None:
         super().__init__()

@@ -36,6 +36,8 @@ def smoothness(illumination: Tensor, image: Tensor, area: Tensor) -> Tensor:
     """DeepUPE's smoothness of the illumination: first differences, forgiven where the image has edges of its own.
 
     1/2 mean(w_x (d_x S)^2 + w_y (d_y S)^2), w = 1.5 / (|d log I|^1.2 + 1e-4), read from the released model's graph.
+    Only differences within the area count: at its edge the light is meant to fall, and in a small area those would be
+    most of the loss.
 
     Args:
         illumination: S, (N, C, H, W).
@@ -48,7 +50,8 @@ def smoothness(illumination: Tensor, image: Tensor, area: Tensor) -> Tensor:
     tone = log_grey(image)
     dx, dy = (lambda t: t[..., :-1, 1:] - t[..., :-1, :-1]), (lambda t: t[..., 1:, :-1] - t[..., :-1, :-1])
     error = sum(1.5 / (d(tone).abs() ** 1.2 + 1e-4) * d(illumination) ** 2 for d in (dx, dy))
-    return region_mean(0.5 * error, area[..., :-1, :-1])
+    inside = torch.minimum(area[..., :-1, :-1], torch.minimum(area[..., :-1, 1:], area[..., 1:, :-1]))
+    return region_mean(0.5 * error, inside)
 
 
 def colour_angle(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:

@@ -89,6 +89,16 @@ def test_smoothness_by_hand():
     assert smoothness(light, image, area_of(2, 2)).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_smoothness_does_not_see_the_light_fall_where_an_area_ends():
+    light = torch.zeros(1, 1, 9, 9)
+    light[..., 3:6, 3:6] = 1
+    area = light.clone()
+    image = torch.full((1, 3, 9, 9), 0.5)
+    assert smoothness(light, image, area) == 0
+    light[..., 4, 4] = 0.5
+    assert smoothness(light, image, area) > 1
+
+
 def test_colour_angle_by_hand():
     x = torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1)
     y = torch.tensor([0.5, 0.5, 0]).view(1, 3, 1, 1)

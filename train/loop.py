@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ranlen import weights
 from ranlen.enhancer import Enhancer
 from ranlen.files import write_atomically
+from ranlen.layers import RanlenTail
 from ranlen.losses import RegionLoss, faded
 from ranlen.regions import RegionMask, resize
 from train.board import Board
@@ -69,6 +70,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
 
     torch.manual_seed(config.seed)
     network = Enhancer(config.backbone, config.method).to(processes.device)
+    if isinstance(network.backbone.tail, RanlenTail):
+        network.backbone.tail.start_faded()
     if config.start:
         network.start_from(weights.load(config.start))
     if processes.num_processes > 1:
