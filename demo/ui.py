@@ -20,7 +20,7 @@ from gradio.utils import get_upload_folder
 from demo import editing
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
-from ranlen.cli import DEFAULT_MODEL
+from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.regions import Grow, RegionMask
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
@@ -30,7 +30,6 @@ from ranlen.segment.question import asked
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
-LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
 GROW: dict[str, Grow | None] = {"As it suits": None, "Outwards": "out", "Inwards": "in", "Both ways": "both"}
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
@@ -117,9 +116,7 @@ def build() -> gr.Blocks:
                     list(GROW), value="As it suits", label="Soft edge lies", elem_id="grow",
                     info="as it suits: both ways around what was found, outwards around what was drawn",
                 )  # fmt: skip
-                backbone = gr.Radio(
-                    [(LABELS[name], name) for name in BACKBONES], value="deepupe", label="Network", elem_id="backbone"
-                )
+                backbone = gr.Radio(networks(), value=DEFAULT_BACKBONE, label="Network", elem_id="backbone")
                 save = gr.Button("Save full resolution", variant="primary", elem_id="save")
                 ready = gr.DownloadButton(visible="hidden", elem_id="download")
                 status = gr.Markdown("", elem_id="status")
@@ -159,6 +156,12 @@ def publish_api() -> None:
             gr.JSON([], label="edits"),
         ]
         gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **EDITS)
+
+
+def networks() -> list[tuple[str, str]]:
+    """The backbones that have weights here: what people call them, and their names."""
+    there = weights.published()
+    return [(backbone.title, name) for name, backbone in BACKBONES.items() if f"{name}-ranlen" in there]
 
 
 def example_files() -> list[Path]:

@@ -239,7 +239,7 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
         ("epochs = '3'", "epochs must be of type int; got '3'"),
         ("epochs = 0", "epochs must be above 0; got 0"),
         ("epochs = true", "epochs must be of type int; got True"),
-        ("backbone = 'unet'", "backbone must be one of deepupe, star_dce; got 'unet'"),
+        ("backbone = 'unet'", f"backbone must be one of {', '.join(BACKBONES)}; got 'unet'"),
         ("method = 'blend'", "method must be one of global, concat, ranlen, two_areas, tails; got 'blend'"),
         ("validation = 0.0", "validation must be between 0 and 1"),
         ("epochs =", "not valid TOML"),
