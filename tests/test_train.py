@@ -352,8 +352,8 @@ def test_tensorboard_shows_each_epoch_once_also_after_a_resumed_one(pairs, tmp_p
 def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     """Rounded to bfloat16, which has 8 bits, the light would have steps that the second differences of L_B punish."""
     torch.manual_seed(0)
-    image = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
-    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor.expand(2, -1, -1, -1))
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
+    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor)
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()
         with torch.autocast("cpu", torch.bfloat16):
