@@ -7,5 +7,6 @@ of light it predicts, and is called as `backbone(x, mask, image)`, where x is th
 
 from ranlen.backbones.deepupe import DeepUpe
 from ranlen.backbones.star_dce import StarDce
+from ranlen.backbones.zero_dce import ZeroDce
 
-BACKBONES = {"deepupe": DeepUpe, "star_dce": StarDce}
+BACKBONES = {"deepupe": DeepUpe, "star_dce": StarDce, "zero_dce": ZeroDce}
