@@ -360,6 +360,8 @@ def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
             maps = network(image, mask.tensor).maps()
         assert maps.dtype == torch.float32
         assert (maps.bfloat16() != maps).float().mean() > 0.9
+        if backbone == "zero_dce":
+            continue  # for the losses, one network of each kind of light is enough
         (exact, parts), (rounded, rounded_parts) = (
             forward(network, RegionLoss(), image, 3 * image, mask, 64, bf16=bf16) for bf16 in (False, True)
         )
