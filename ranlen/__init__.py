@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ranlen.convert import convert
+    from ranlen.conversion import convert
     from ranlen.enhancer import Enhancer
     from ranlen.images import Photo, read, read_mask
     from ranlen.regions import RegionMask, disc, ellipse, rectangle, stroke
@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 
 # Names are fetched when first used: importing torch takes two seconds that `ranlen --help` need not wait.
 _HOME = {
-    "convert": ("convert",),
+    "conversion": ("convert",),
     "enhancer": ("Enhancer",),
     "images": ("Photo", "read", "read_mask"),
     "regions": ("RegionMask", "disc", "ellipse", "rectangle", "stroke"),

@@ -19,8 +19,8 @@ ALLOWED = {
     "fields": {"regions"},
     "enlarge": {"regions"},
     "fullsize": {"enlarge", "fields", "regions"},
-    "backbones": {"layers", "fields", "backbones", "convert", "regions"},
-    "convert": {"layers"},
+    "backbones": {"layers", "fields", "backbones", "conversion", "regions"},
+    "conversion": {"layers"},
     "enhancer": {"backbones", "layers", "fields", "regions"},
     "losses": {"fields", "regions"},
     "metrics": {"fields", "losses", "regions"},
@@ -35,7 +35,7 @@ ALLOWED = {
     "batch": set(),
     "cli": {"batch", "edits", "enhancer", "images", "regions", "retouch", "segment", "shapes", "sheet", "weights"},
     "__main__": {"cli"},
-    "__init__": {"convert", "enhancer", "images", "regions", "retouch", "weights"},
+    "__init__": {"conversion", "enhancer", "images", "regions", "retouch", "weights"},
 }
 
 

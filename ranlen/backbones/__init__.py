@@ -5,8 +5,10 @@ of light it predicts, and is called as `backbone(x, mask, image)`, where x is th
 (docs/your-own-backbone.md). Not every one has published weights: `weights.published` knows which have.
 """
 
+from typing import Any
+
 from ranlen.backbones.deepupe import DeepUpe
 from ranlen.backbones.star_dce import StarDce
 from ranlen.backbones.zero_dce import ZeroDce
 
-BACKBONES = {"deepupe": DeepUpe, "star_dce": StarDce, "zero_dce": ZeroDce}
+BACKBONES: dict[str, type[Any]] = {"deepupe": DeepUpe, "star_dce": StarDce, "zero_dce": ZeroDce}

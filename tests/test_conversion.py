@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ranlen import backbones
-from ranlen.convert import ConvertError, convert
+from ranlen.conversion import ConvertError, convert
 from ranlen.enhancer import ABLATIONS, METHODS
 from ranlen.fields import Illumination, render
 from ranlen.layers import MaskedLayer, PlainNorm, RanlenNorm

@@ -90,14 +90,15 @@ def convert(
 
 def listening(layer: nn.Module, norm: Callable[[int], MaskedLayer], name: str) -> MaskedLayer:
     """What stands in a layer's place; `name` is for the message."""
-    masked: Any = norm(_channels(layer, name)).train(layer.training)
+    masked = norm(_channels(layer, name)).train(layer.training)
     reference = next(layer.parameters(), torch.empty(0))
     masked.to(reference.device, reference.dtype)
-    if isinstance(masked, RanlenNorm) and not isinstance(layer, nn.Conv2d) and layer.weight is not None:
-        start = torch.cat([layer.weight.detach(), layer.bias.detach()])
-        masked.modulation.predict.bias.data.copy_(start)
-        layer.weight = layer.bias = None
-        layer.affine = False
+    given: Any = layer
+    if isinstance(masked, RanlenNorm) and not isinstance(layer, nn.Conv2d) and given.weight is not None:
+        bias = masked.modulation.predict.get_parameter("bias")
+        bias.data.copy_(torch.cat([given.weight.detach(), given.bias.detach()]))
+        given.weight = given.bias = None
+        given.affine = False
     masked.norm = layer
     return masked
 

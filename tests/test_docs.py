@@ -1,0 +1,53 @@
+"""What the docs say, done as they say; examples in docstrings too."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import ranlen
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+MODULES = [module.name for module in pkgutil.walk_packages(ranlen.__path__, "ranlen.") if "__main__" not in module.name]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code of a page; what stands under a comment "not run here" is for the reader."""
+    return re.findall(rf"(?<!-->\n)```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    from ranlen import backbones
+
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "demo" / "examples", tmp_path / "demo" / "examples")
+    known = dict(backbones.BACKBONES)
+    try:
+        space: dict[str, object] = {"__name__": "page"}
+        for code in blocks(page, "python"):
+            exec(compile(code, page.name, "exec"), space)
+    finally:
+        backbones.BACKBONES.clear()
+        backbones.BACKBONES.update(known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_and_pictures_are_there(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_hold(name):
+    failed, _ = doctest.testmod(importlib.import_module(name))
+    assert failed == 0
