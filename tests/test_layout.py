@@ -13,6 +13,7 @@ CORE = sorted((ROOT / "ranlen").rglob("*.py"))
 # Each module of the core may import those named here, and nothing else of the core.
 ALLOWED = {
     "files": set(),
+    "hub": set(),
     "shapes": set(),
     "regions": {"shapes"},
     "layers": {"regions"},
@@ -26,8 +27,8 @@ ALLOWED = {
     "metrics": {"fields", "losses", "regions"},
     "jpeg": set(),
     "lossless": set(),
-    "images": {"files", "jpeg", "lossless", "shapes"},
-    "weights": {"files", "backbones", "enhancer"},
+    "images": {"files", "lossless", "shapes"},
+    "weights": {"files", "backbones", "enhancer", "hub"},
     "edits": {"shapes"},
     "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
     "segment": {"edits", "files", "images", "regions", "segment", "shapes", "weights"},
