@@ -17,7 +17,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing
+from demo import editing, gpu
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
 from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
@@ -307,7 +307,7 @@ def light(
         areas = areas_for(photo, mask, done or [{"tool": "subject", "at": [x, y]}], transition)
         path = fresh_folder() / editing.result_name(Path(photo))
         with NETWORKS:
-            lit = retouch.light(images.read(photo), areas, enhancer, degree)
+            lit = gpu.light(images.read(photo), areas, enhancer, degree)
         lit.write(path)
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None
