@@ -142,6 +142,16 @@ def build() -> gr.Blocks:
     return page
 
 
+class EditList(gr.JSON):
+    """Clicks and strokes; a JSON says `"type": {}` of itself, which MCP clients refuse for a schema."""
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "object"}}
+
+    def get_block_name(self) -> str:
+        return "json"
+
+
 def publish_api() -> None:
     """The one endpoint for programs, `/light`, on widgets nobody sees."""
     with gr.Row(visible=False):
@@ -153,7 +163,7 @@ def publish_api() -> None:
             gr.Number(retouch.DEFAULT_TRANSITION, label="transition"),
             gr.Number(1.0, label="degree"),
             gr.Textbox(DEFAULT_MODEL, label="model"),
-            gr.JSON([], label="edits"),
+            EditList([], label="edits"),
         ]
         gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **EDITS)
 
@@ -276,12 +286,12 @@ def fresh_folder() -> Path:
 
 def light(
     photo: str,
-    mask: str | None,
-    x: float,
-    y: float,
-    transition: float,
-    degree: float,
-    model: str,
+    mask: str | None = None,  # a default of none is what lets programs leave it out
+    x: float = 0.5,
+    y: float = 0.5,
+    transition: float = retouch.DEFAULT_TRANSITION,
+    degree: float = 1.0,
+    model: str = DEFAULT_MODEL,
     done: list[Any] | None = None,
 ) -> str:
     """Light the subject of a photo: a mask file says where it is, or edits, or one click on it.

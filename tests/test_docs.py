@@ -7,11 +7,14 @@ import importlib
 import pkgutil
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import ranlen
+from ranlen import images
+from tests.serving import started
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -24,7 +27,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page.stem != "api"], ids=lambda page: page.stem
+)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     from ranlen import backbones
 
@@ -39,6 +44,26 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatc
     finally:
         backbones.BACKBONES.clear()
         backbones.BACKBONES.update(known)
+
+
+@pytest.mark.slow
+def test_programs_and_agents_are_answered_as_the_page_says(tmp_path, monkeypatch):
+    pytest.importorskip("mcp")
+    shutil.copytree(ROOT / "demo" / "examples", tmp_path / "demo" / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "fetched"))
+    text = (ROOT / "docs" / "api.md").read_text()
+    with started(ROOT, GRADIO_MCP_SERVER="True") as url:
+        space: dict[str, object] = {}
+        for language, code in re.findall(r"```(python|sh)\n(.*?)```", text, re.DOTALL):
+            code = code.replace("http://127.0.0.1:7860", url)
+            if language == "python":
+                exec(compile(code, "api.md", "exec"), space)
+            elif "pip install" not in code:
+                subprocess.run(["bash", "-euo", "pipefail", "-c", code], check=True, timeout=120)
+    dark, lit = (images.read(tmp_path / name).pixels for name in ("demo/examples/coffee.jpg", "lit.jpg"))
+    assert dark.shape == lit.shape
+    assert lit.mean() > dark.mean()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

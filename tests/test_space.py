@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
-import socket
-import subprocess
 import sys
-import time
 import types
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from demo import make_space
 from ranlen import images, retouch, shapes
+from tests.serving import started
 
 
 @pytest.fixture(scope="module")
@@ -26,32 +21,6 @@ def folder(tmp_path_factory):
     return target
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def started(folder: Path):
-    """The Space's app in a process of its own, which sees no code but the folder's; its address."""
-    port = free_port()
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "RANLEN_WEIGHTS")}
-    environment |= {"GRADIO_SERVER_PORT": str(port), "PYTHONSAFEPATH": "", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(240):
-            assert process.poll() is None, "the app has ended"
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read()
-                break
-            time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 @pytest.mark.slow
 def test_the_folder_runs_by_itself_and_lights_a_photo(folder):
     from gradio_client import Client, handle_file
@@ -59,9 +28,7 @@ def test_the_folder_runs_by_itself_and_lights_a_photo(folder):
     example = folder / "demo" / "examples" / "coffee.jpg"
     with started(folder) as url:
         client = Client(url, verbose=False)
-        result = client.predict(
-            photo=handle_file(example), mask=None, x=0.5, y=0.5, model="star_dce-ranlen", api_name="/light"
-        )
+        result = client.predict(photo=handle_file(example), model="star_dce-ranlen", api_name="/light")
     before, after = (images.read(Path(path)).pixels for path in (example, result))
     assert before.shape == after.shape
     assert (before != after).any()

@@ -1,0 +1,43 @@
+"""The notebook runs from the first cell to the last, and what it shows in the repo is what it gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "demo" / "ranlen.ipynb"
+
+
+def shown(notebook):
+    """What each cell shows: kinds of output, and its text up to the training, whose length the test shortens."""
+    kinds = [
+        [sorted(output.get("data", [output.get("name")])) for output in cell.get("outputs", [])]
+        for cell in notebook.cells
+    ]
+    text = [output.text for cell in notebook.cells[:7] for output in cell.get("outputs", []) if "text" in output]
+    return kinds, text
+
+
+@pytest.mark.slow
+def test_it_runs_and_shows_what_it_shows_in_the_repo(tmp_path, monkeypatch):
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    from demo import make_notebook
+
+    monkeypatch.setenv("RANLEN_NOTEBOOK_EPOCHS", "1")
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    kept, ran = nbformat.read(NOTEBOOK, 4), make_notebook.run(NOTEBOOK)
+    assert shown(kept) == shown(ran)
+
+
+def test_it_is_ten_cells_and_small():
+    notebook = nbformat.read(NOTEBOOK, 4)
+    assert len(notebook.cells) == 10
+    assert NOTEBOOK.stat().st_size < 600_000
+    assert "colab.research.google.com" in notebook.cells[0].source
+    assert not [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"
+    ]
