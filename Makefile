@@ -33,7 +33,7 @@ space:  ## a Hugging Face Space in build/space, ready to push; HARDWARE=zero for
 	$(PYTHON) -m demo.make_space --hardware $(HARDWARE)
 
 docs: $(VENV)/.docs  ## the documentation as a site in build/site; a warning or a dead link is an error
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs-check: $(VENV)/.dev $(VENV)/.docs  ## run every documented command, also from clean environments (20 minutes)
 	$(BIN)/python -m benchmarks.docs_check

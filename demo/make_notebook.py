@@ -1,8 +1,8 @@
-"""Run the notebook and keep what comes out: `python -m demo.make_notebook [NOTEBOOK]`."""
+"""Run the notebook and keep what comes out, in it and as the figures of the docs: `python -m demo.make_notebook`."""
 
 from __future__ import annotations
 
-import sys
+import base64
 from pathlib import Path
 
 import nbformat
@@ -12,6 +12,8 @@ from ranlen.files import write_atomically
 
 NOTEBOOK = Path(__file__).parent / "ranlen.ipynb"
 NOISE = ("stderr",)  # progress bars
+FIGURES = Path(__file__).parent.parent / "docs" / "figures"
+SHOWN = {2: "areas", 4: "modulation", 5: "light", 6: "degree", 7: "methods"}  # by cell
 
 
 def run(path: Path) -> nbformat.NotebookNode:
@@ -29,11 +31,20 @@ def run(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def main(arguments: list[str]) -> None:
-    """Write the outputs into the file."""
-    path = Path(arguments[0]) if arguments else NOTEBOOK
-    write_atomically(path, (nbformat.writes(run(path)) + "\n").encode())
+def keep_figures(notebook: nbformat.NotebookNode) -> None:
+    """Write the pictures that the docs show."""
+    FIGURES.mkdir(exist_ok=True)
+    for cell, name in SHOWN.items():
+        pictures = [output.data["image/jpeg"] for output in notebook.cells[cell].outputs if "data" in output]
+        write_atomically(FIGURES / f"{name}.jpg", base64.b64decode(pictures[0]))
+
+
+def main() -> None:
+    """Run, and write."""
+    notebook = run(NOTEBOOK)
+    write_atomically(NOTEBOOK, (nbformat.writes(notebook) + "\n").encode())
+    keep_figures(notebook)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

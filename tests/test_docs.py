@@ -26,10 +26,11 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"(?<!-->\n)```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python") and page.stem != "api"]  # which needs a server
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "python") and page.stem != "api"], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     from ranlen import backbones
 

@@ -13,12 +13,9 @@ NOTEBOOK = ROOT / "demo" / "ranlen.ipynb"
 
 def shown(notebook):
     """What each cell shows: kinds of output, and its text up to the training, whose length the test shortens."""
-    kinds = [
-        [sorted(output.get("data", [output.get("name")])) for output in cell.get("outputs", [])]
-        for cell in notebook.cells
-    ]
-    text = [output.text for cell in notebook.cells[:7] for output in cell.get("outputs", []) if "text" in output]
-    return kinds, text
+    outputs = [cell.get("outputs", []) for cell in notebook.cells]
+    kinds = [[sorted(output.get("data", [output.get("name")])) for output in cell] for cell in outputs]
+    return kinds, [output.text for cell in outputs[:7] for output in cell if "text" in output]
 
 
 @pytest.mark.slow
@@ -38,6 +35,6 @@ def test_it_is_ten_cells_and_small():
     assert len(notebook.cells) == 10
     assert NOTEBOOK.stat().st_size < 600_000
     assert "colab.research.google.com" in notebook.cells[0].source
-    assert not [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if output.output_type == "error"
-    ]
+    shows = [output.output_type for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert len(shows) > 8
+    assert "error" not in shows
