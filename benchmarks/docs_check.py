@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +71,13 @@ def environment(folder: Path) -> str:
     return str(folder / "bin" / "python")
 
 
+def sizes(wheel: Path) -> tuple[int, int]:
+    """Bytes of code and of published weights in a wheel, as they lie in it."""
+    with zipfile.ZipFile(wheel) as archive:
+        parts = [(item.filename.startswith("ranlen/published/"), item.compress_size) for item in archive.infolist()]
+    return sum(size for shipped, size in parts if not shipped), sum(size for shipped, size in parts if shipped)
+
+
 def main() -> None:
     """All of it."""
     with tempfile.TemporaryDirectory() as place:
@@ -80,6 +88,9 @@ def main() -> None:
 
         run("wheel", [PYTHON, "-m", "build", "--wheel", "--outdir", place, str(ROOT)], ROOT)
         (wheel,) = work.glob("*.whl")
+        code, weights = sizes(wheel)
+        print(f"    the wheel: {code / 1e3:.0f} KB of code, {weights / 1e6:.1f} MB of weights")
+        assert code < 200e3
         python = environment(work / "empty")
         run("pip install WHEEL", [python, "-m", "pip", "install", "-q", str(wheel)], work)
         missing = "import importlib.util; assert not importlib.util.find_spec('gradio')"

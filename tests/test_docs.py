@@ -73,6 +73,11 @@ def test_links_and_pictures_are_there(page):
         assert (page.parent / target).exists(), target
 
 
+def test_every_public_name_is_in_the_reference():
+    documented = re.findall(r"^::: ranlen\.[\w.]*?(\w+)$", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(ranlen.__all__)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_hold(name):
     failed, _ = doctest.testmod(importlib.import_module(name))
