@@ -19,7 +19,7 @@ SHOWN = {2: "areas", 4: "modulation", 5: "light", 6: "degree", 7: "methods"}  # 
 def run(path: Path) -> nbformat.NotebookNode:
     """Execute a notebook as a reader would, from its own folder; what its cells show, without bars and times."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":
