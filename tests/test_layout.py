@@ -27,7 +27,7 @@ ALLOWED = {
     "metrics": {"fields", "losses", "regions"},
     "jpeg": set(),
     "lossless": set(),
-    "images": {"files", "lossless", "shapes"},
+    "images": {"files", "jpeg", "lossless", "shapes"},
     "weights": {"files", "backbones", "enhancer", "hub"},
     "edits": {"shapes"},
     "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
