@@ -12,10 +12,10 @@ NOTEBOOK = ROOT / "demo" / "ranlen.ipynb"
 
 
 def shown(notebook):
-    """What each cell shows: kinds of output, and its text up to the training, whose length the test shortens."""
-    outputs = [cell.get("outputs", []) for cell in notebook.cells]
+    """What each cell shows up to the training, which the test shortens: kinds of output, and text."""
+    outputs = [cell.get("outputs", []) for cell in notebook.cells[:8]]
     kinds = [[sorted(output.get("data", [output.get("name")])) for output in cell] for cell in outputs]
-    return kinds, [output.text for cell in outputs[:7] for output in cell if "text" in output]
+    return kinds, [output.text for cell in outputs for output in cell if "text" in output]
 
 
 @pytest.mark.slow
@@ -36,5 +36,5 @@ def test_it_is_ten_cells_and_small():
     assert NOTEBOOK.stat().st_size < 600_000
     assert "colab.research.google.com" in notebook.cells[0].source
     shows = [output.output_type for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert len(shows) > 8
+    assert len(shows) >= 8
     assert "error" not in shows
