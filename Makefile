@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench examples chromium clean
+.PHONY: demo test lint format bench examples space docs docs-check chromium clean
 
 demo: $(VENV)/.demo  ## open the page at http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -27,6 +27,20 @@ bench: $(VENV)/.dev  ## time and memory of the whole path
 
 examples: $(VENV)/.dev  ## make the example photos and the README's picture again
 	$(BIN)/python -m demo.make_examples
+
+HARDWARE ?= cpu
+space:  ## a Hugging Face Space in build/space, ready to push; HARDWARE=zero for ZeroGPU
+	$(PYTHON) -m demo.make_space --hardware $(HARDWARE)
+
+docs: $(VENV)/.docs  ## the documentation as a site in build/site; a warning or a dead link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-check: $(VENV)/.dev $(VENV)/.docs  ## run every documented command, also from clean environments (20 minutes)
+	$(BIN)/python -m benchmarks.docs_check
+
+$(VENV)/.docs: $(VENV)/.demo
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 $(VENV)/.demo: requirements.txt pyproject.toml
 	@echo "Setting up $(VENV) for the page (about a minute)"

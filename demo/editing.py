@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from demo import gpu
 from ranlen import edits, images, retouch
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
@@ -80,7 +81,7 @@ def prepare(session: Session, segmenter: Segmenter) -> Session:
     """Let the segmenter look at the photo, once; with SAM that takes seconds."""
     if session.prepared is not None:
         return session
-    return dataclasses.replace(session, prepared=segmenter.prepare(session.view))
+    return dataclasses.replace(session, prepared=gpu.prepare(segmenter, session.view))
 
 
 def find(session: Session, question: Question, segmenter: Segmenter) -> Session:
@@ -113,7 +114,7 @@ def predict(session: Session, backbone: str, load: Load) -> Session:
             field = known[f"{backbone}-global"].field
             known[name] = retouch.Lighting(field, METHODS["blend"].window(session.mask))
         else:
-            known[name] = retouch.predict(session.view, session.mask, load(name))
+            known[name] = gpu.predict(session.view, session.mask, load(name))
     return dataclasses.replace(session, lightings=known)
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing
+from demo import editing, gpu
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
-from ranlen.cli import DEFAULT_MODEL
+from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.regions import Grow, RegionMask
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
@@ -30,7 +30,6 @@ from ranlen.segment.question import asked
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parent / "examples"
-LABELS = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}
 GROW: dict[str, Grow | None] = {"As it suits": None, "Outwards": "out", "Inwards": "in", "Both ways": "both"}
 LIVE: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
@@ -117,9 +116,7 @@ def build() -> gr.Blocks:
                     list(GROW), value="As it suits", label="Soft edge lies", elem_id="grow",
                     info="as it suits: both ways around what was found, outwards around what was drawn",
                 )  # fmt: skip
-                backbone = gr.Radio(
-                    [(LABELS[name], name) for name in BACKBONES], value="deepupe", label="Network", elem_id="backbone"
-                )
+                backbone = gr.Radio(networks(), value=DEFAULT_BACKBONE, label="Network", elem_id="backbone")
                 save = gr.Button("Save full resolution", variant="primary", elem_id="save")
                 ready = gr.DownloadButton(visible="hidden", elem_id="download")
                 status = gr.Markdown("", elem_id="status")
@@ -145,6 +142,13 @@ def build() -> gr.Blocks:
     return page
 
 
+def edit_list() -> gr.JSON:
+    """Clicks and strokes; a JSON says `"type": {}` of itself, which MCP clients refuse for a schema."""
+    widget = gr.JSON([], label="edits")
+    widget.api_info = lambda: {"type": "array", "items": {"type": "object"}}  # type: ignore[method-assign]
+    return widget
+
+
 def publish_api() -> None:
     """The one endpoint for programs, `/light`, on widgets nobody sees."""
     with gr.Row(visible=False):
@@ -156,9 +160,15 @@ def publish_api() -> None:
             gr.Number(retouch.DEFAULT_TRANSITION, label="transition"),
             gr.Number(1.0, label="degree"),
             gr.Textbox(DEFAULT_MODEL, label="model"),
-            gr.JSON([], label="edits"),
+            edit_list(),
         ]
         gr.Button().click(light, inputs, gr.File(label="result"), api_name="light", **EDITS)
+
+
+def networks() -> list[tuple[str, str]]:
+    """The backbones that have weights here: what people call them, and their names."""
+    there = weights.published()
+    return [(backbone.title, name) for name, backbone in BACKBONES.items() if f"{name}-ranlen" in there]
 
 
 def example_files() -> list[Path]:
@@ -273,12 +283,12 @@ def fresh_folder() -> Path:
 
 def light(
     photo: str,
-    mask: str | None,
-    x: float,
-    y: float,
-    transition: float,
-    degree: float,
-    model: str,
+    mask: str | None = None,  # a default of none is what lets programs leave it out
+    x: float = 0.5,
+    y: float = 0.5,
+    transition: float = retouch.DEFAULT_TRANSITION,
+    degree: float = 1.0,
+    model: str = DEFAULT_MODEL,
     done: list[Any] | None = None,
 ) -> str:
     """Light the subject of a photo: a mask file says where it is, or edits, or one click on it.
@@ -304,7 +314,7 @@ def light(
         areas = areas_for(photo, mask, done or [{"tool": "subject", "at": [x, y]}], transition)
         path = fresh_folder() / editing.result_name(Path(photo))
         with NETWORKS:
-            lit = retouch.light(images.read(photo), areas, enhancer, degree)
+            lit = gpu.light(images.read(photo), areas, enhancer, degree)
         lit.write(path)
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None

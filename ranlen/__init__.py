@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ranlen.conversion import convert
     from ranlen.enhancer import Enhancer
     from ranlen.images import Photo, read, read_mask
     from ranlen.regions import RegionMask, disc, ellipse, rectangle, stroke
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 # Names are fetched when first used: importing torch takes two seconds that `ranlen --help` need not wait.
 _HOME = {
+    "conversion": ("convert",),
     "enhancer": ("Enhancer",),
     "images": ("Photo", "read", "read_mask"),
     "regions": ("RegionMask", "disc", "ellipse", "rectangle", "stroke"),
@@ -37,6 +39,7 @@ __all__ = [
     "Photo",
     "RegionMask",
     "compare",
+    "convert",
     "disc",
     "ellipse",
     "light",

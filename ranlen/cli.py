@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ranlen.segment import Prompts
 
 GROW = ("out", "in", "both")
-BACKBONES = ("deepupe", "star_dce")
+DEFAULT_BACKBONE = "deepupe"
 DEFAULT_MODEL = "deepupe-ranlen"
 SEGMENTERS = ("auto", "sam", "grabcut")
 ENGINES = ("local", "ray")
@@ -99,7 +99,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("photo", type=Path, help=PHOTO)
     command.add_argument("-o", "--output", type=Path, required=True, help="file to write; its suffix names the format")
-    command.add_argument("--backbone", choices=BACKBONES, default=BACKBONES[0])
+    command.add_argument(
+        "--backbone", default=DEFAULT_BACKBONE, metavar="NAME", help=f"see `ranlen models` [{DEFAULT_BACKBONE}]"
+    )
     command.set_defaults(run=run_compare)
 
     command = commands.add_parser("segment", help="find the subject from clicks and write its mask")

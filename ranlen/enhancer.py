@@ -129,7 +129,7 @@ class Enhancer(nn.Module):
                 tensor.copy_(given[name])
             elif name in given:  # the first convolution, which has two channels more for the mask
                 tensor.zero_()[:, : given[name].shape[1]] = given[name]
-            elif last == "predict" and kind == "bias" and f"{layer}.norm.weight" in given:
+            elif last == "predict" and kind == "bias" and f"{layer}.norm.weight" in given.keys() - taken.keys():
                 tensor.copy_(torch.cat([given[f"{layer}.norm.weight"], given[f"{layer}.norm.bias"]]))
         self.load_state_dict(taken)
 

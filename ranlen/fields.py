@@ -88,6 +88,12 @@ class Illumination:
 
     log_gain: Tensor
 
+    @classmethod
+    def between(cls, image: Tensor, lit: Tensor) -> Illumination:
+        """The light that turns an image into a lit one, both (N, 3, h, w): for networks that give pictures."""
+        dark, bright = (picture.clamp(0.002, 0.998) for picture in (image, lit))  # half a level from black and white
+        return cls(bright.logit() - dark.logit())
+
     def maps(self) -> Tensor:
         return self.log_gain
 

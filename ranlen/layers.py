@@ -78,8 +78,9 @@ class RanlenNorm(MaskedLayer):
         self.modulation = Modulation(2, channels, hidden=hidden)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.norm(x)
         gamma, beta = self.modulation(resize(mask, (x.shape[-2], x.shape[-1])))
-        return gamma * self.norm(x) + beta
+        return gamma * x + beta
 
 
 class PlainTail(MaskedLayer):

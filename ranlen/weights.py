@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from ranlen import hub
 from ranlen.backbones import BACKBONES
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.files import write_atomically
@@ -66,13 +67,20 @@ def write_file(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[str
     write_atomically(path, to_bytes(halves, metadata={KEY: json.dumps(dict(about))}))
 
 
-def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
-    """Load a published model by its name ("deepupe-ranlen") or from a .safetensors file, ready to predict.
+def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str | None = None) -> Enhancer:
+    """Load a model, ready to predict.
+
+    Args:
+        name: a published model ("deepupe-ranlen"), a .safetensors file, the folder of a run or of a repository, or a
+            repository on the Hugging Face Hub ("user/repo"), whose cached copy is taken if there is one.
+        device: where it shall run.
+        revision: of a repository on the Hub: a branch, a tag or a commit.
 
     Raises:
-        WeightsError: unknown name, missing or damaged file, or one that does not fit its own description.
+        WeightsError: unknown name, missing or damaged file, one that does not fit its own description, or a repository
+            that cannot be had.
     """
-    path = _find(name)
+    path = find(name, revision)
     about, state = read_file(path)
     try:
         # A published name says more than the file: blend runs on the weights of global.
@@ -87,7 +95,7 @@ def load(name: str | Path, device: str | torch.device = "cpu") -> Enhancer:
 
 def card(name: str | Path) -> dict[str, Any]:
     """What a published model's file, or any file of weights, says about itself, and its size in bytes."""
-    path = _find(name)
+    path = find(name)
     return {**read_file(path)[0], "bytes": path.stat().st_size}
 
 
@@ -124,11 +132,24 @@ def _names() -> dict[str, Path]:
     }
 
 
-def _find(name: str | Path) -> Path:
-    """The file a name stands for."""
-    path = _names().get(str(name))
-    if path is None and Path(name).suffix == ".safetensors":
-        return Path(name)
+def find(name: str | Path, revision: str | None = None) -> Path:
+    """The file a name stands for, from the Hub if need be; arguments and errors as of `load`."""
+    path, given = _names().get(str(name)), Path(name)
+    remote = path is None and not given.exists() and hub.is_repository(str(name))
+    if revision and not remote:
+        raise WeightsError(f"a revision is for repositories on the Hub; {name} is none")
+    if remote:
+        try:
+            return hub.download(str(name), revision)
+        except hub.HubError as error:
+            raise WeightsError(str(error)) from None
+    if path is None and given.is_dir():
+        inside = [given / file for file in (hub.FILE, "best.safetensors") if (given / file).exists()]
+        if not inside:
+            raise WeightsError(f"{given} holds neither {hub.FILE} nor best.safetensors; name a file of weights")
+        return inside[0]
+    if path is None and given.suffix == ".safetensors":
+        return given
     if path is None:
         known = ", ".join(published()) or "none"
         raise WeightsError(f"unknown model {str(name)!r}; known are {known}, or a .safetensors file")

@@ -78,6 +78,12 @@ def enhancers() -> dict[str, Enhancer]:
     return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS | ABLATIONS}
 
 
+@pytest.fixture(params=BACKBONES)
+def backbone(request: pytest.FixtureRequest) -> str:
+    """The name of each backbone."""
+    return request.param
+
+
 @pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS | ABLATIONS])
 def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
     return enhancers[request.param]

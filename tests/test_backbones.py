@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from ranlen import weights
-from ranlen.backbones import BACKBONES
 from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.fields import render
 from ranlen.regions import RegionMask
@@ -38,7 +37,6 @@ def test_prediction_is_repeatable_and_leaves_no_trace(enhancer, image, mask):
         assert torch.equal(tensor, before[name]), name
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("method", METHODS | ABLATIONS)
 def test_the_mask_matters_for_local_networks_only(backbone, method, enhancers, image, mask):
     enhancer = enhancers[f"{backbone}-{method}"]
@@ -50,7 +48,6 @@ def test_the_mask_matters_for_local_networks_only(backbone, method, enhancers, i
         assert change > 1e-3
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("method", METHODS | ABLATIONS)
 def test_every_parameter_gets_a_finite_gradient(backbone, method, image, mask):
     enhancer = trained(backbone, method).train()
@@ -160,7 +157,6 @@ def test_predict_refuses_what_it_cannot_mean(enhancers, image, mask):
         Enhancer("star_dce", "ranlen").predict(image, mask)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("method", ["concat", "ranlen", "two_areas"])
 def test_a_local_network_starts_exactly_where_a_global_one_stands(backbone, method, enhancers, image, mask):
     source = enhancers[f"{backbone}-global"]
@@ -172,7 +168,6 @@ def test_a_local_network_starts_exactly_where_a_global_one_stands(backbone, meth
         local.start_from(enhancers[f"{backbone}-concat"])
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
 def test_an_untrained_ranlen_network_is_the_global_one(backbone, image, mask):
     """Every norm of it starts at gamma 1, beta 0, and the tail at identity: nothing else may touch them."""
     torch.manual_seed(0)

@@ -288,8 +288,10 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
         client.predict(photo=handle_file(torn), mask=None, api_name="/light")
 
 
-def test_every_name_the_page_asks_for_is_a_model():
+def test_the_page_offers_the_networks_that_have_weights(monkeypatch, tmp_path):
     from demo import ui
-    from ranlen.backbones import BACKBONES
 
-    assert set(ui.LABELS) == set(BACKBONES)
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    assert ui.networks() == [("DeepUPE", "deepupe"), ("STAR-DCE", "star_dce")]
+    monkeypatch.setenv("RANLEN_WEIGHTS", str(tmp_path))
+    assert ui.networks() == []

@@ -13,20 +13,22 @@ CORE = sorted((ROOT / "ranlen").rglob("*.py"))
 # Each module of the core may import those named here, and nothing else of the core.
 ALLOWED = {
     "files": set(),
+    "hub": set(),
     "shapes": set(),
     "regions": {"shapes"},
     "layers": {"regions"},
     "fields": {"regions"},
     "enlarge": {"regions"},
     "fullsize": {"enlarge", "fields", "regions"},
-    "backbones": {"layers", "fields", "backbones"},
+    "backbones": {"layers", "fields", "backbones", "conversion", "regions"},
+    "conversion": {"layers"},
     "enhancer": {"backbones", "layers", "fields", "regions"},
     "losses": {"fields", "regions"},
     "metrics": {"fields", "losses", "regions"},
     "jpeg": set(),
     "lossless": set(),
     "images": {"files", "jpeg", "lossless", "shapes"},
-    "weights": {"files", "backbones", "enhancer"},
+    "weights": {"files", "backbones", "enhancer", "hub"},
     "edits": {"shapes"},
     "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
     "segment": {"edits", "files", "images", "regions", "segment", "shapes", "weights"},
@@ -34,7 +36,7 @@ ALLOWED = {
     "batch": set(),
     "cli": {"batch", "edits", "enhancer", "images", "regions", "retouch", "segment", "shapes", "sheet", "weights"},
     "__main__": {"cli"},
-    "__init__": {"enhancer", "images", "regions", "retouch", "weights"},
+    "__init__": {"conversion", "enhancer", "images", "regions", "retouch", "weights"},
 }
 
 

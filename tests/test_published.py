@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from ranlen import images, regions, retouch, weights
-from ranlen.backbones import BACKBONES
 from ranlen.enhancer import METHODS
 from train.config import load_config
 from train.publish import tables
 
 ROOT = Path(__file__).parent.parent
-NAMES = [f"{backbone}-{method}" for backbone in BACKBONES for method in METHODS]
+PUBLISHED = ["deepupe", "star_dce"]  # a backbone may be there to be trained, without weights
+NAMES = [f"{backbone}-{method}" for backbone in PUBLISHED for method in METHODS]
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def shipped(monkeypatch):
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
 
 
-def test_every_backbone_is_published_under_every_method():
+def test_what_is_published_is_published_under_every_method():
     assert weights.published() == NAMES
 
 
@@ -42,7 +42,7 @@ def test_pages_show_the_scores(page, shapes):
 def test_local_networks_are_ahead_where_they_should_be():
     models = {name: shapes["circle"] for name, shapes in weights.scores()["models"].items()}
     gamma = models["gamma 1/2.2"]["psnr_a"]
-    for backbone in BACKBONES:
+    for backbone in PUBLISHED:
         glob, concat, ranlen = (models[f"{backbone}-{method}"] for method in ("global", "concat", "ranlen"))
         assert min(glob["psnr_a"], ranlen["psnr_a"]) > gamma + 1.5
         assert ranlen["psnr_a"] > concat["psnr_a"]
@@ -60,7 +60,7 @@ def test_each_file_tells_how_it_was_made(name):
 
 
 @pytest.mark.parametrize("example", ["astronaut", "chelsea", "coffee"])
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", PUBLISHED)
 def test_examples_are_lit_where_they_are_marked(backbone, example):
     photo = images.read(ROOT / "demo" / "examples" / f"{example}.jpg")
     height, width = photo.size

@@ -239,7 +239,7 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
         ("epochs = '3'", "epochs must be of type int; got '3'"),
         ("epochs = 0", "epochs must be above 0; got 0"),
         ("epochs = true", "epochs must be of type int; got True"),
-        ("backbone = 'unet'", "backbone must be one of deepupe, star_dce; got 'unet'"),
+        ("backbone = 'unet'", f"backbone must be one of {', '.join(BACKBONES)}; got 'unet'"),
         ("method = 'blend'", "method must be one of global, concat, ranlen, two_areas, tails; got 'blend'"),
         ("validation = 0.0", "validation must be between 0 and 1"),
         ("epochs =", "not valid TOML"),
@@ -352,14 +352,16 @@ def test_tensorboard_shows_each_epoch_once_also_after_a_resumed_one(pairs, tmp_p
 def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     """Rounded to bfloat16, which has 8 bits, the light would have steps that the second differences of L_B punish."""
     torch.manual_seed(0)
-    image = torch.nn.functional.interpolate(torch.rand(2, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
-    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor.expand(2, -1, -1, -1))
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
+    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor)
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()
         with torch.autocast("cpu", torch.bfloat16):
             maps = network(image, mask.tensor).maps()
         assert maps.dtype == torch.float32
         assert (maps.bfloat16() != maps).float().mean() > 0.9
+        if backbone == "zero_dce":
+            continue  # for the losses, one network of each kind of light is enough
         (exact, parts), (rounded, rounded_parts) = (
             forward(network, RegionLoss(), image, 3 * image, mask, 64, bf16=bf16) for bf16 in (False, True)
         )

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ranlen import images, retouch, weights
+from ranlen.backbones import BACKBONES
 from ranlen.enhancer import Enhancer
 from ranlen.files import write_atomically
 from ranlen.images import ImageError, Photo
@@ -25,7 +26,6 @@ from train.data import DataError, find_image, read_split, scene
 SIDE = 320  # longest side of a panel
 ALPHAS = (1.3, 1.2, 1.1, 1.0, 0.9, 0.8)
 DEGREES = (0.5, 1.5, 2.0)
-BACKBONES = {"deepupe": "DeepUPE", "star_dce": "STAR-DCE"}  # as the paper writes them
 
 
 class MissingError(ValueError):
@@ -110,7 +110,7 @@ def panel(label: str, photo: Photo) -> Panel:
 
 def title(enhancer: Enhancer) -> str:
     """A network as the paper would call it."""
-    name, method = BACKBONES.get(enhancer.backbone_name, enhancer.backbone_name), enhancer.method_name
+    name, method = BACKBONES[enhancer.backbone_name].title, enhancer.method_name
     return name if method == "global" else f"{name}-{LABELS.get(method, method)}"
 
 

@@ -59,6 +59,7 @@ class DeepUpe(nn.Module):
         tail: the layer after the output, built from a number of channels.
     """
 
+    title = "DeepUPE"
     field = Illumination
 
     def __init__(

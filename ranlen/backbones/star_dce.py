@@ -64,6 +64,7 @@ class StarDce(nn.Module):
         width: the paper's "network width"; half of it for each range.
     """
 
+    title = "STAR-DCE"
     field = Curves
     enlarge: Tensor
 

@@ -1,0 +1,67 @@
+"""Where the page's two model calls run: the network, and SAM looking at a photo.
+
+On a ZeroGPU Space the package `spaces` is there and lends a GPU to a call, in a process of its own; nothing else
+touches one, a slider tick least of all. Without that package they run where the models are.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from ranlen import images, retouch
+from ranlen.enhancer import Enhancer
+from ranlen.images import Photo
+from ranlen.regions import RegionMask
+from ranlen.segment import Segmenter
+
+try:
+    import spaces
+except ImportError:
+    spaces = None
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def lent(seconds: int) -> Callable[[Call], Call]:
+    """Mark a function that a GPU is lent to, for at most so long."""
+    return spaces.GPU(duration=seconds) if spaces else lambda call: call
+
+
+def borrowed() -> bool:
+    """Whether this runs on a GPU that was lent."""
+    return spaces is not None and torch.cuda.is_available()
+
+
+@lent(15)
+def predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighting:
+    """`retouch.predict`; the light comes back to where it is rendered."""
+    if not borrowed():
+        return retouch.predict(view, mask, enhancer)
+    lighting = retouch.predict(view, mask, copy.deepcopy(enhancer).to("cuda"))
+    window = None if lighting.window is None else lighting.window.cpu()
+    return retouch.Lighting(lighting.field.with_maps(lighting.field.maps().cpu()), window)
+
+
+def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> Photo:
+    """`retouch.light`, whose network is lent a GPU."""
+    view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey)  # all that the network sees
+    return retouch.render(photo, predict(view, mask, enhancer), degree)
+
+
+@lent(30)
+def look(segmenter: Any, view: Photo) -> Any:
+    """SAM's `prepare`; what it saw comes back to where clicks are answered."""
+    if not borrowed():
+        return segmenter.prepare(view)
+    seen = type(segmenter)(copy.deepcopy(segmenter.model), "cuda").prepare(view)
+    return dataclasses.replace(seen, embedding=seen.embedding.cpu())
+
+
+def prepare(segmenter: Segmenter, view: Photo) -> Any:
+    """A segmenter's `prepare`, with a GPU if it has a use for one: GrabCut has none."""
+    return look(segmenter, view) if segmenter.name == "sam" else segmenter.prepare(view)

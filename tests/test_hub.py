@@ -1,0 +1,140 @@
+"""Weights to the Hub and back, against a Hub on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from ranlen import hub, weights
+from ranlen.enhancer import Enhancer
+from ranlen.weights import WeightsError
+from tests.fake_hub import fake_hub
+from train import push
+
+ROOT = Path(__file__).parent.parent
+
+ASK = """
+import sys, ranlen
+for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        network = ranlen.load(name, revision=revision or None)
+        print(network.backbone_name, network.method_name, float(sum(p.double().sum() for p in network.parameters())))
+    except ValueError as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A file of weights as a run leaves it, and the sum of what is in it."""
+    torch.manual_seed(0)
+    config = {"backbone": "star_dce", "data": "/home/me/mine", "photos": "", "silhouettes": "", "start": "", "lr": 0.1}
+    scores = {"psnr_a": 21.5, "psnr_b": 30.25, "epoch": 3}
+    weights.save(
+        Enhancer("star_dce", "global"), tmp_path / "best.safetensors", {"config": config, "validation": scores}
+    )
+    loaded = weights.load(tmp_path / "best.safetensors")
+    return tmp_path / "best.safetensors", float(sum(p.double().sum() for p in loaded.parameters()))
+
+
+@pytest.mark.slow
+def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, tmp_path):
+    path, total = network
+    other = tmp_path / "other.safetensors"
+    weights.save(Enhancer("star_dce", "ranlen"), other, {})
+
+    def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        home = {
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_ENDPOINT": endpoint,
+            "HF_HUB_OFFLINE": "0",
+            "PYTHONPATH": str(ROOT),
+        }
+        return subprocess.run(
+            [sys.executable, *arguments], env={**os.environ, **home, **environment}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    with fake_hub() as endpoint:
+        nobody = python("-m", "train.push", str(path), "me/small")
+        assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1), nobody.stderr
+        pushed = [python("-m", "train.push", str(each), "me/small", HF_TOKEN="hf_fake") for each in (path, other)]
+        first, second = (re.search(r'revision="(\w{40})"', done.stdout).group(1) for done in pushed)  # type: ignore
+        asked = [("me/small", first), ("me/small", ""), ("me/none", ""), ("me/small", "v9"), ("me/small", second)]
+        told = python("-c", ASK, *(part for pair in asked for part in pair)).stdout.splitlines()
+    assert told[0] == f"star_dce global {total}"
+    assert told[1].startswith("star_dce ranlen")
+    assert told[2].startswith("WeightsError: there is no me/none here or on the Hub")
+    assert told[3] == "WeightsError: me/small has no revision v9"
+    assert told[4] == told[1]
+
+    again = python("-c", ASK, "me/small", first, "me/small", "", "me/none", "").stdout.splitlines()  # the Hub is gone
+    assert again[:2] == told[:2]
+    assert again[2].startswith("WeightsError: me/none is not on this machine and the Hub cannot be reached")
+
+
+def test_without_a_network_it_says_so_at_once(monkeypatch):
+    started = time.monotonic()
+    with pytest.raises(WeightsError, match=r"nobody/nothing is not on this machine and the Hub cannot be reached"):
+        weights.load("nobody/nothing")  # the tests are offline
+    assert time.monotonic() - started < 10
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(WeightsError, match=r"needs one package more: pip install 'ranlen\[hub\]'"):
+        weights.load("nobody/nothing")
+
+
+def test_a_repository_is_told_from_a_file_and_a_folder(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [hub.is_repository(name) for name in ("a/b", "a-1/b.2_c", "a", "a/b/c", "/a/b", "../b", "a/b.safetensors")] \
+        == [True, True, False, False, False, False, False]  # fmt: skip
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    with pytest.raises(WeightsError, match=r"holds neither model.safetensors nor best.safetensors"):
+        weights.load("runs/mine")
+    network[0].rename(tmp_path / "runs" / "mine" / "best.safetensors")
+    assert weights.load("runs/mine").backbone_name == "star_dce"
+    with pytest.raises(WeightsError, match="a revision is for repositories on the Hub; runs/mine is none"):
+        weights.load("runs/mine", revision="main")
+
+
+def test_a_card_tells_scores_where_the_hub_reads_them_and_no_places(network, tmp_path, capsys):
+    assert push.main([str(network[0]), "me/small", "--license", "mit", "--only", str(tmp_path / "repo")]) == 0
+    card = (tmp_path / "repo" / "README.md").read_text()
+    for line in ("license: mit", "library_name: ranlen", "value: 21.5", "name: PSNR in Area B [dB]", "| 30.250 |"):
+        assert line in card
+    assert 'ranlen.load("me/small")' in card
+    told = json.loads((tmp_path / "repo" / "config.json").read_text())
+    assert (told["backbone"], told["method"], told["card"]["config"]["data"]) == ("star_dce", "global", "mine")
+    for name in ("README.md", "config.json", "model.safetensors"):
+        assert b"/home/me" not in (tmp_path / "repo" / name).read_bytes()
+    assert weights.load(tmp_path / "repo").method_name == "global"
+
+
+def test_what_is_published_goes_with_its_test_scores(tmp_path, monkeypatch):
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    push.write_repository("star_dce-ranlen", "me/star", "other", tmp_path)
+    scores = weights.scores()["models"]["star_dce-ranlen"]["circle"]
+    assert f"value: {scores['psnr_a']:.4f}".rstrip("0") in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["deepupe-blend", "me/it"], "deepupe-blend has no weights of its own; push deepupe-global"),
+        (["best", "me/it"], "unknown model 'best'"),
+        (["deepupe-global", "it"], "a repository is named user/repo; got 'it'"),
+    ],
+)
+def test_what_cannot_be_pushed_is_told_in_a_line(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    assert push.main([*arguments, "--only", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
