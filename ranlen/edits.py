@@ -36,7 +36,7 @@ QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter an
 CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
-MAX_BYTES = 4 * 1024**2  # of a list as JSON: as many points take one
+MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
 
 
 class EditError(ValueError):

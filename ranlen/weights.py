@@ -104,6 +104,17 @@ def scores() -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def load_published(name: str) -> Enhancer:
+    """Load a published model for somebody who may not name files on this machine.
+
+    Raises:
+        WeightsError: any other name, too.
+    """
+    if name not in published():
+        raise WeightsError(f"unknown model {shown(name)!r}; known are {', '.join(published())}")
+    return load(name)
+
+
 def digests() -> dict[str, str]:
     """SHA-256 of each file of weights in the folder of published ones."""
     return {path.name: hashlib.sha256(_bytes(path)).hexdigest() for path in sorted(folder().glob("*.safetensors"))}

@@ -82,7 +82,7 @@ class Child:
     def __init__(self) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONFAULTHANDLER": "1"}
         command = [sys.executable, "-m", "benchmarks.soak.fuzz", "--child"]
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115: it goes with the process
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it goes with the process)
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment
         )
