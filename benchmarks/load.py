@@ -182,11 +182,10 @@ def memory(running: Server, requests: int) -> tuple[float, float]:
 def flood(url: str, requests: int = 60) -> list[str]:
     """What is said to those whom the queue has no room for."""
     visitor, said = Visitor(url), []
-    sent, event = visitor.upload(photo_of(1, 320), "photo.png"), visitor.event("", api="light")
-    values = [visitor.values.get(each) for each in event["inputs"]]
+    question = visitor.asked(visitor.upload(photo_of(1, 320), "photo.png"), model=MODEL, edits=[CLICK])
     for _ in range(requests):
         try:
-            visitor.join(event, [sent, *values[1:]])
+            visitor.join(*question)
         except RefusalError as refusal:
             said.append(f"{refusal.status} {refusal}")
     for message in visitor.messages():  # until all that got in are answered
@@ -199,10 +198,9 @@ def flood(url: str, requests: int = 60) -> list[str]:
 def leave(running: Server, events: int = 15) -> float:
     """Seconds until nothing waits and nothing runs any more, after a visitor with many events went away."""
     visitor = Visitor(running.url)
-    sent, event = visitor.upload(photo_of(1, 640), "photo.png"), visitor.event("", api="light")
-    values = [visitor.values.get(each) for each in event["inputs"]]
+    question = visitor.asked(visitor.upload(photo_of(1, 640), "photo.png"))
     for _ in range(events):
-        visitor.join(event, [sent, *values[1:]])
+        visitor.join(*question)
     for _ in visitor.messages():
         break  # the stream is there, and goes with the visitor
     visitor.close()
@@ -213,12 +211,12 @@ def leave(running: Server, events: int = 15) -> float:
     return time.monotonic() - started
 
 
-def refusals(running: Server) -> dict[str, str]:
+def refusals(url: str) -> dict[str, str]:
     """Hostile requests by name, and what was answered: the sentence of a refusal, or "ACCEPTED"."""
-    stranger, visitor = Visitor(running.url), Visitor(running.url)
+    stranger, visitor = Visitor(url), Visitor(url)
     secret = stranger.upload(photo_of(9, 320), "secret.png")
     sent = visitor.upload(photo_of(1, 320), "photo.png")
-    port = running.url.rpartition(":")[2]
+    port = url.rstrip("/").rpartition(":")[2]
 
     def file(path: str) -> dict[str, Any]:
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
@@ -309,7 +307,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=500, help="how many memory is watched over")
     options = parser.parse_args()
     with server() as running:
-        answers = refusals(running)
+        answers = refusals(running.url)
         for name, answer in answers.items():
             print(f"{name:32} {answer[:160]}")
         print("made-up state", made_up_state(running.url))
@@ -318,11 +316,6 @@ def main() -> int:
         print("crowd", crowd(running.url, options.visitors, options.seconds))
         print("memory", memory(running, options.requests))
         print("log", log_leaks(running)[:20])
-        print(
-            "files",
-            len(running.files()),
-            [(p.name, p.stat().st_size) for p in running.files() if p.name.startswith("tmp")][:5],
-        )
         running.stop()
         print("files after the end", len(running.files()), list((running.folder / "tmp").iterdir()))
     return 0

@@ -97,13 +97,16 @@ class Visitor:
         event = self.event("edit")
         return self.ask(event, [self.values.get(each) for each in event["inputs"]], {"edits": edits})
 
-    def light(self, photo: Any, **given: Any) -> Answer:
-        """The endpoint for programs; what is not given is as the endpoint says."""
+    def asked(self, photo: Any, **given: Any) -> tuple[dict[str, Any], list[Any]]:
+        """The endpoint for programs and its inputs; what is not given is as the endpoint says."""
         event = self.event("", api="light")
         labels = {each["id"]: each["props"].get("label") for each in self.config["components"]}
-        names = [labels[each] for each in event["inputs"]]
-        values = {**{name: self.values.get(each) for name, each in zip(names, event["inputs"], strict=True)}, **given}
-        return self.ask(event, [{**values, "photo": photo}[name] for name in names])
+        values = {labels[each]: self.values.get(each) for each in event["inputs"]} | given | {"photo": photo}
+        return event, [values[labels[each]] for each in event["inputs"]]
+
+    def light(self, photo: Any, **given: Any) -> Answer:
+        """Light a photo at the endpoint."""
+        return self.ask(*self.asked(photo, **given))
 
     def fetch(self, file: dict[str, Any]) -> bytes:
         """A file of an answer."""
