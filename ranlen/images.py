@@ -7,6 +7,7 @@ kind. Pixels stay in the photo's own colour space; `preview` gives a small copy 
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from ranlen.metadata import MetadataError, orientation_of, profile_of, upright_e
 from ranlen.shapes import Size
 
 MAX_BYTES = 512 * 1024**2
-MAX_PIXELS = 178_000_000  # Pillow itself opens nothing above 178.9 million
+# Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
+MAX_PIXELS = min(178_000_000, int(os.environ.get("RANLEN_MAX_PIXELS") or 178_000_000))
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",

@@ -28,7 +28,6 @@ def photo(kind, dtype):
         "noise": noise,
         "one_white_pixel": np.where(np.arange(60)[None, :, None] == 30, peak, 0) * np.ones((40, 1, 3)),
         "chessboard": peak * (np.indices(SIZE).sum(0) % 2)[..., None] * np.ones(3),
-        "pure_red": noise * np.array([1, 0, 0], dtype),
         "nearly_black": noise % 3,
     }[kind]
     return Photo(pixels.astype(dtype))
@@ -55,38 +54,34 @@ def masks():
     }
 
 
-KINDS = ("black", "white", "noise", "one_white_pixel", "chessboard", "pure_red", "nearly_black")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["deepupe-ranlen", "star_dce-ranlen", "deepupe-concat"])
+@pytest.mark.parametrize("kind", ["black", "white", "noise", "one_white_pixel"])
+def test_every_light_of_every_photo_is_finite(kind, name, enhancers):
+    dark, deep = photo(kind, np.uint8), photo(kind, np.uint16)
+    image = retouch.to_tensor(dark.pixels)
+    for mask in masks().values():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # numpy's way to say NaN
+            lighting = retouch.predict(dark, mask, enhancers[name])
+            assert lighting.field.maps().isfinite().all()
+            assert lighting.window is None or lighting.window.isfinite().all()
+            reference = render(lighting.field, image, 2.0, lighting.window)
+            assert reference.isfinite().all()
+            assert -1e-5 <= reference.min() <= reference.max() <= 1 + 1e-5
+            for each in (dark, deep):
+                retouch.render(each, lighting, 2.0)
+                assert np.array_equal(retouch.render(each, lighting, 0.0).pixels, each.pixels)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_light_of_every_photo_is_finite(kind, enhancer):
-    for dtype in (np.uint8, np.uint16):
-        dark = photo(kind, dtype)
-        image = retouch.to_tensor((dark.pixels // (257 if dtype is np.uint16 else 1)).astype(np.uint8))
-        for mask in masks().values():
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", RuntimeWarning)  # numpy's way to say NaN
-                lighting = retouch.predict(dark, mask, enhancer)
-                assert lighting.field.maps().isfinite().all()
-                assert lighting.window is None or lighting.window.isfinite().all()
-                for degree in (0.0, 2.0):
-                    lit = retouch.render(dark, lighting, degree)
-                    reference = render(lighting.field, image, degree, lighting.window)
-                    assert reference.isfinite().all()
-                    assert reference.min() >= -1e-5
-                    assert reference.max() <= 1 + 1e-5
-                    assert lit.pixels.dtype == dtype
-                    if degree == 0:
-                        assert np.array_equal(lit.pixels, dark.pixels)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_stays_finite(dtype, enhancers):
     """The network as a GPU computes it in training, and its light in half precision."""
-    for name in ("deepupe-ranlen", "star_dce-ranlen", "deepupe-global", "star_dce-concat"):
-        for kind in KINDS:
+    for name in ("deepupe-ranlen", "star_dce-ranlen"):
+        for kind in ("black", "white", "chessboard", "nearly_black"):
             image = retouch.to_tensor(photo(kind, np.uint8).pixels)
-            for mask in masks().values():
+            for mask in (masks()["one pixel"], masks()["no A"], masks()["the whole frame"]):
                 with torch.autocast("cpu", dtype), torch.inference_mode():
                     field = enhancers[name](image, mask.tensor)
                 assert field.maps().isfinite().all(), (name, kind)
@@ -101,7 +96,7 @@ def test_the_same_question_gets_the_same_answer_to_the_bit(enhancer):
     assert np.array_equal(retouch.light(dark, mask, enhancer, 1.3).pixels, first), len(padding)
 
 
-@settings(max_examples=60, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
