@@ -113,8 +113,7 @@ def visit(url: str, number: int, seconds: float) -> tuple[int, int]:
     until = time.monotonic() + seconds
     look(politely(lambda: visitor.open(data, f"{number}.png")))
     while True:
-        for radius in (0.1, 0.12):
-            look(politely(lambda: visitor.edit([{**CLICK, "at": at, "radius": radius}])))  # noqa: B023
+        look(politely(lambda: visitor.edit([{**CLICK, "at": at, "radius": 0.1}])))
         sent = visitor.upload(data, "photo.png")  # all under one name
         done = [{**CLICK, "at": at, "radius": 0.1}]
         answer = politely(lambda: visitor.light(sent, model=MODEL, edits=done))  # noqa: B023
@@ -151,7 +150,7 @@ def by_client(url: str, number: int, folder: Path) -> int:
     core = np.zeros(photo.size, bool)
     core[20 + 5 * number : 60 + 5 * number, 20 + 10 * number : 60 + 10 * number] = True
     images.mask_photo(core).write(own / "mask.png")
-    client = Client(url, verbose=False, download_files=str(own))
+    client = Client(url, verbose=False, download_files=str(own), httpx_kwargs={"timeout": 300})
     files = {"photo": handle_file(own / "photo.png"), "mask": handle_file(own / "mask.png")}
     lit = images.read(client.predict(**files, transition=0.0, model=MODEL, api_name="/light"))
     return int(mark_in(lit.pixels) != number or not np.array_equal(lit.pixels[~core], photo.pixels[~core]))

@@ -93,9 +93,10 @@ class Visitor:
         return self.ask(self.event("upload"), [self.upload(data, name)])
 
     def edit(self, edits: Any) -> Answer:
-        """Edit on the canvas, under the settings that the page begins with."""
+        """Edit on the canvas, under the settings that the page begins with and the quicker backbone."""
         event = self.event("edit")
-        return self.ask(event, [self.values.get(each) for each in event["inputs"]], {"edits": edits})
+        values = ["star_dce" if value == "deepupe" else value for value in map(self.values.get, event["inputs"])]
+        return self.ask(event, values, {"edits": edits})
 
     def asked(self, photo: Any, **given: Any) -> tuple[dict[str, Any], list[Any]]:
         """The endpoint for programs and its inputs; what is not given is as the endpoint says."""

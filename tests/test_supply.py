@@ -17,7 +17,7 @@ def test_every_requirement_is_pinned_with_its_sum():
     assert len(entries) == len(PINNED)
     for entry in entries:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
-    assert "file:" not in LOCK
+    assert "file:/" not in LOCK
 
 
 def test_every_licence_is_named():

@@ -73,13 +73,18 @@ def killed(seconds: float) -> Iterator[Line]:
         yield outcome.same and not outcome.torn, f"a killed {name} goes on and ends alike", figure
 
 
+PARTS = {"files": (files, 0.2), "page": (page, 0.4), "kills": (killed, 0.4)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20, help="about how long, on two free cores [20]")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this, for its share of the time")
     options = parser.parse_args()
     seconds, broken = 60 * options.minutes, 0
-    for part, share in ((files, 0.2), (page, 0.4), (killed, 0.4)):
-        for kept, promise, figure in part(share * seconds):
+    for part in options.part or PARTS:
+        make, share = PARTS[part]
+        for kept, promise, figure in make(share * seconds):
             broken += not kept
             print(f"{'kept  ' if kept else 'BROKEN'}  {promise + ' ':.<50} {figure}", flush=True)
     return 1 if broken else 0
