@@ -168,6 +168,14 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
     """The bytes of a file of the given format; `quality` is for those that lose something."""
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
+    try:
+        return _encode(photo, kind, quality)
+    except (ValueError, OSError, struct.error) as error:  # too wide for it, or too much EXIF
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{kind} cannot hold this photo ({reason}); write a .png or .tif") from None
+
+
+def _encode(photo: Photo, kind: str, quality: int) -> bytes:
     if kind in ("PNG", "TIFF"):
         return {"PNG": lossless.png, "TIFF": lossless.tiff}[kind](_channels(photo), photo.icc, photo.exif)
     channels = to_8_bit(_channels(photo))
@@ -181,12 +189,7 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
     }[kind]
     metadata = {"icc_profile": photo.icc, "exif": photo.exif} if kind != "BMP" else {}
     buffer = io.BytesIO()
-    try:
-        image.save(buffer, kind, **options, **{name: value for name, value in metadata.items() if value})
-    except (ValueError, OSError, struct.error) as error:  # too wide for it, or too much EXIF
-        raise ImageError(
-            f"{kind} cannot hold this photo ({' '.join(str(error).split())}); write a .png or .tif"
-        ) from None
+    image.save(buffer, kind, **options, **{name: value for name, value in metadata.items() if value})
     return buffer.getvalue()
 
 

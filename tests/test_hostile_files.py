@@ -138,7 +138,7 @@ def test_long_exif_stays_where_the_format_holds_it_and_is_told_where_not(tmp_pat
     photo = images.read(tmp_path / "a.png")
     photo.write(tmp_path / "b.png")
     assert len(images.read(tmp_path / "b.png").exif) > 200_000
-    with pytest.raises(ImageError, match=r"JPEG cannot hold this photo \(EXIF data is too long\)"):
+    with pytest.raises(ImageError, match=r"JPEG cannot hold this photo \(.*EXIF"):
         photo.write(tmp_path / "b.jpg")
     with pytest.raises(ImageError, match="WEBP cannot hold this photo"):
         Photo(np.zeros((1, 20_000, 3), np.uint8)).write(tmp_path / "b.webp")
