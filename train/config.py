@@ -103,14 +103,12 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
             raise ConfigError(f"no such config: {shown(path)}" if not path.exists() else str(error)) from None
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{shown(path)} is not valid TOML: {error}") from None
-    types = get_type_hints(TrainConfig)
+    types, source = get_type_hints(TrainConfig), shown(path or "")
     for name, value in settings.items():
         if name not in types:
-            raise ConfigError(f"{shown(path)}: unknown setting {reprlib.repr(name)}; known are {', '.join(types)}")
+            raise ConfigError(f"{source}: unknown setting {reprlib.repr(name)}; known are {', '.join(types)}")
         if type(value) is not types[name] and not (types[name] is float and type(value) is int):
-            raise ConfigError(
-                f"{shown(path)}: {name} must be of type {types[name].__name__}; got {reprlib.repr(value)}"
-            )
+            raise ConfigError(f"{source}: {name} must be of type {types[name].__name__}; got {reprlib.repr(value)}")
     return TrainConfig(**{**settings, **overrides})
 
 
