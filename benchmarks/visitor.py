@@ -11,13 +11,20 @@ import itertools
 import json
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 from PIL import Image
 
+from ranlen import images
+from ranlen.images import Photo
+
 BITS = 16  # of a mark
+EXAMPLES = sorted((Path(__file__).parent.parent / "demo" / "examples").glob("*.jpg"))
+CLICK = {"tool": "click", "at": [0.5, 0.4], "radius": 0.15, "add": True}
+MODEL = "star_dce-ranlen"
 Answer = dict[str, Any]
 
 
@@ -138,6 +145,12 @@ def marked(photo: np.ndarray, number: int) -> np.ndarray:
     for bit, (left, right) in enumerate(itertools.pairwise(ends)):
         photo[height - height // 10 :, left:right] = 255 * (code(number) >> bit & 1)
     return photo
+
+
+def photo_of(number: int, width: int = 640) -> bytes:
+    """A real photo with a mark, as PNG."""
+    pixels = images.preview(images.read(EXAMPLES[number % len(EXAMPLES)]), width)
+    return images.encode(Photo(marked(pixels, number)), "PNG")
 
 
 def mark_in(picture: np.ndarray) -> int:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import load
-from benchmarks.visitor import Visitor, mark_in, marked
+from benchmarks import hostile, load
+from benchmarks.visitor import CLICK, EXAMPLES, MODEL, Visitor, mark_in, marked, photo_of
 from demo import folder, guard
 from demo.guard import Guard, RefusedError
 from ranlen import images
@@ -129,7 +129,7 @@ def test_the_folder_goes_when_the_server_is_told_to_end(tmp_path):
 
 
 def test_marks_are_found_again_and_others_not():
-    plain = images.preview(images.read(load.EXAMPLES[0]), 320)
+    plain = images.preview(images.read(EXAMPLES[0]), 320)
     for number in (0, 7, 255):
         photo = marked(plain, number)
         assert mark_in(photo) == number
@@ -139,13 +139,13 @@ def test_marks_are_found_again_and_others_not():
 
 @pytest.mark.slow
 def test_hostile_requests_are_refused_in_a_sentence(server):
-    for name, said in load.refusals(server).items():
+    for name, said in hostile.refusals(server).items():
         status, _, sentence = said.partition(" ")
         assert status in ("200", "403", "422"), (name, said)
         assert len(sentence) > 15, (name, said)
         assert "Traceback" not in sentence
         assert str(ROOT) not in sentence or "path" in name or "address" in name, (name, said)
-    assert load.made_up_state(server) == []
+    assert hostile.made_up_state(server) == []
 
 
 @pytest.mark.slow
@@ -158,6 +158,6 @@ def test_a_crowd_sees_its_own_pictures_and_a_full_queue_says_so(server):
     assert all(each.startswith("503 Queue is full") for each in said)
     visitor = Visitor(server)
     started = time.monotonic()
-    visitor.light(visitor.upload(load.photo_of(1, 320), "a.png"), model=load.MODEL, edits=[load.CLICK])
+    visitor.light(visitor.upload(photo_of(1, 320), "a.png"), model=MODEL, edits=[CLICK])
     visitor.close()
     assert time.monotonic() - started < 60  # it goes on afterwards

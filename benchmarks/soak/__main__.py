@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import load
+from benchmarks import hostile, load
 from benchmarks.soak import fuzz, kills
 
 KILL_SECONDS = 15  # of a core for one kill, start included
@@ -37,12 +37,12 @@ def files(seconds: float) -> Iterator[Line]:
 def page(seconds: float) -> Iterator[Line]:
     """Promises about the page."""
     with load.server() as running:
-        answers = load.refusals(running.url)
+        answers = hostile.refusals(running.url)
         refused = [name for name, said in answers.items() if said[:3] in ("200", "403", "422") and len(said) > 20]
         wrong = [name for name in answers if name not in refused]
         figure = f"{len(refused)} of {len(answers)} kinds{': not ' + ', '.join(wrong) if wrong else ''}"
         yield not wrong, "hostile requests are refused in a sentence", figure
-        strange = load.made_up_state(running.url)
+        strange = hostile.made_up_state(running.url)
         yield not strange, "made-up state shows nobody's picture", f"{len(strange)} shown"
         seen, strange_pictures = load.crowd(running.url, 20, seconds / 3)
         yield strange_pictures == 0, "20 visitors at once see their own", f"{seen} pictures, {strange_pictures} strange"
