@@ -5,13 +5,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format bench examples space docs docs-check chromium clean
+.PHONY: demo test soak lint format bench lock examples space docs docs-check chromium clean
 
 demo: $(VENV)/.demo  ## open the page at http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev chromium  ## run all tests, the browser's included
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.dev  ## fuzz, load and kill for about 20 minutes; MINUTES=5 for less
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),20)
 
 lint: $(VENV)/.dev  ## style, types
 	$(BIN)/ruff check .
@@ -24,6 +27,11 @@ format: $(VENV)/.dev  ## mend what lint can mend
 
 bench: $(VENV)/.dev  ## time and memory of the whole path
 	$(BIN)/python -m benchmarks.speed
+
+lock: $(VENV)/.dev  ## renew requirements.lock from requirements.txt (pip-tools in an environment of its own)
+	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
+	$(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	  --no-emit-find-links --extra-index-url https://download.pytorch.org/whl/cpu --output-file requirements.lock requirements.txt
 
 examples: $(VENV)/.dev  ## make the example photos and the README's picture again
 	$(BIN)/python -m demo.make_examples

@@ -16,8 +16,11 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
 
 from demo import editing, gpu
+from demo.folder import keep_empty
+from demo.guard import Guard
 from ranlen import edits, images, retouch, weights
 from ranlen.backbones import BACKBONES
 from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
@@ -44,11 +47,12 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "show_error": False,
     "enable_monitoring": False,
-    "state_session_capacity": 100,
+    "state_session_capacity": 50,  # of 65 MB each at most
     "css_paths": [STATIC / "page.css"],
+    "app_kwargs": {"middleware": [Middleware(Guard)]},
 }
 
-load = functools.cache(weights.load)  # one enhancer for all visitors: calls keep nothing on it
+load = functools.cache(weights.load_published)  # one enhancer for all visitors: calls keep nothing on it
 
 
 @functools.cache
@@ -206,7 +210,7 @@ def on_edit(
     event: gr.EventData,
 ) -> Iterator[tuple[Any, ...]]:
     """The hand on the canvas moved: session, canvas, strip, status, edits; first, how the photo is looked at."""
-    done = event._data.get("edits", [])
+    done = (event._data or {}).get("edits", [])
     try:
         if session is not None and session.prepared is None and asked(edits.parse_edits(done)):
             looking = ENCODER.submit(editing.prepare, session, segmenter()[0])
@@ -335,4 +339,6 @@ def areas_for(photo: str, mask: str | None, done: list[Any], transition: float) 
 
 def launch() -> None:
     """Build and serve the page, by default at http://127.0.0.1:7860."""
-    build().launch(**LAUNCH)
+    page = build()
+    keep_empty(page)
+    page.launch(**LAUNCH)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -271,10 +270,7 @@ def draw(photo: Photo, path: Path, device: str) -> tuple[np.ndarray, bool]:
     from ranlen import edits
     from ranlen.segment.question import answer, asked
 
-    try:
-        done = edits.parse_edits(json.loads(path.read_text()))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+    done = edits.read_edits(path)
     question = asked(done)
     ask = asker(photo, "auto", device) if question else None
     found = answer(question, photo.size, ask, {}).get(question) if ask else None

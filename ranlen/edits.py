@@ -18,13 +18,17 @@ circle, `box` a rectangle.
 
 from __future__ import annotations
 
+import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ranlen.files import FileError, read_bytes, shown
 from ranlen.shapes import Point, Size, disc, rectangle, stroke
 
 Tool = Literal["subject", "frame", "part", "click", "box", "brush", "invert"]
@@ -32,6 +36,7 @@ QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter an
 CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
+MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
 
 
 class EditError(ValueError):
@@ -73,6 +78,22 @@ def parse_edits(data: Any) -> list[Edit]:
     return edits
 
 
+def read_edits(path: Path) -> list[Edit]:
+    """Read an edit list from a JSON file.
+
+    Raises:
+        EditError: not a file, not JSON, or no such list.
+    """
+    try:
+        return parse_edits(json.loads(read_bytes(path, MAX_BYTES)))
+    except FileError as error:
+        raise EditError(str(error)) from None
+    except EditError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise EditError(f"{shown(path)} is not JSON: {error}") from None
+
+
 def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
     """Draw edits in order into booleans (H, W), over the subject (H, W) that a segmenter found, if any."""
     core = np.zeros(size, bool) if subject is None else subject.copy()
@@ -99,10 +120,10 @@ def _shape(edit: Edit, size: Size) -> np.ndarray:
 
 def _parse(number: int, entry: Any) -> Edit:
     if not isinstance(entry, Mapping):
-        raise EditError(f"edit {number} is not an object: {entry!r:.60}")
+        raise EditError(f"edit {number} is not an object: {brief(entry)}")
     add = entry.get("add", True)
     if not isinstance(add, bool):
-        raise EditError(f'edit {number}: "add" is true or false; got {add!r:.60}')
+        raise EditError(f'edit {number}: "add" is true or false; got {brief(add)}')
     tool = entry.get("tool")
     if tool == "invert":
         return Edit("invert")
@@ -112,7 +133,7 @@ def _parse(number: int, entry: Any) -> Edit:
         return Edit("frame", _corners(number, entry))
     if tool == "part":
         if not isinstance(larger := entry.get("larger"), bool):
-            raise EditError(f'edit {number}: "larger" is true or false; got {larger!r:.60}')
+            raise EditError(f'edit {number}: "larger" is true or false; got {brief(larger)}')
         return Edit("part", add=larger)
     if tool == "click":
         return Edit(
@@ -125,11 +146,18 @@ def _parse(number: int, entry: Any) -> Edit:
         if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:
             raise EditError(f'edit {number}: "points" is a list of 1 to {MAX_POINTS} points')
         return Edit("brush", tuple(_point(number, p) for p in points), _radius(number, entry.get("radius")), add)
-    raise EditError(f"edit {number}: the tool is one of {', '.join(get_args(Tool))}; got {tool!r:.60}")
+    raise EditError(f"edit {number}: the tool is one of {', '.join(get_args(Tool))}; got {brief(tool)}")
+
+
+def brief(value: Any) -> str:
+    """What was received, cut short; without a look at all of it, which may be large and deep."""
+    return f"{reprlib.repr(value):.60}"
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    return float(value) if abs(value) < 1e300 else math.inf  # whole numbers have no limit, and cannot all be floats
 
 
 def _point(number: int, value: Any) -> Point:
@@ -137,7 +165,7 @@ def _point(number: int, value: Any) -> Point:
         x, y = (_number(v) for v in value)
         if math.isfinite(x) and math.isfinite(y):
             return (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
-    raise EditError(f"edit {number}: a point is two numbers from 0 to 1; got {value!r:.60}")
+    raise EditError(f"edit {number}: a point is two numbers from 0 to 1; got {brief(value)}")
 
 
 def _corners(number: int, entry: Mapping[str, Any]) -> tuple[Point, Point]:
@@ -147,5 +175,5 @@ def _corners(number: int, entry: Mapping[str, Any]) -> tuple[Point, Point]:
 def _radius(number: int, value: Any) -> float:
     radius = _number(value)
     if not 0 < radius <= 2:
-        raise EditError(f'edit {number}: "radius" is above 0 and at most 2 short sides; got {value!r:.60}')
+        raise EditError(f'edit {number}: "radius" is above 0 and at most 2 short sides; got {brief(value)}')
     return radius

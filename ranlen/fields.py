@@ -192,7 +192,7 @@ class BilateralGrid:
 
 def check_degree(degree: float) -> float:
     """Return a degree that makes sense, or raise ValueError."""
-    if not (math.isfinite(degree) and 0 <= degree <= MAX_DEGREE):
+    if not (isinstance(degree, int | float) and 0 <= degree <= MAX_DEGREE):  # which no NaN is
         raise ValueError(
             f"degree is a number from 0 (the photo as it is) to {MAX_DEGREE:g}, 1 as trained; got {degree}"
         )

@@ -7,6 +7,7 @@ kind. Pixels stay in the photo's own colour space; `preview` gives a small copy 
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 from dataclasses import dataclass
@@ -15,15 +16,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
 
 from ranlen import jpeg, lossless
-from ranlen.files import write_atomically
-from ranlen.lossless import RGB_ORDER, without_pixel_tags
+from ranlen.files import FileError, read_bytes, shown, write_atomically
+from ranlen.lossless import RGB_ORDER
+from ranlen.metadata import MetadataError, orientation_of, profile_of, upright_exif
 from ranlen.shapes import Size
 
 MAX_BYTES = 512 * 1024**2
-MAX_PIXELS = 200_000_000
+# Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
+MAX_PIXELS = min(178_000_000, int(os.environ.get("RANLEN_MAX_PIXELS") or 178_000_000))
 FORMATS = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
@@ -39,6 +42,7 @@ READERS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP"]  # a phone's MPO opens as JPEG
 SRGB = ImageCms.createProfile("sRGB")
 
 Image.init()  # all readers, or asking for one by name fails
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors say in one line what is wrong
 try:
     import pillow_heif
 except ImportError:
@@ -89,20 +93,27 @@ def read(path: str | Path) -> Photo:
         ImageError: not an image we read, damaged, or too large.
     """
     path = Path(path)
-    data = _read_bytes(path)
+    name = shown(path.name)
     try:
+        data = read_bytes(path, MAX_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata is ours to judge, not to print
             return _decode(data)
-    except ImageError as error:
-        raise ImageError(f"cannot read {path.name}: {error}") from None
+    except FileError as error:
+        raise ImageError(str(error)) from None
+    except (ImageError, MetadataError) as error:
+        raise ImageError(f"cannot read {name}: {error}") from None
     except UnidentifiedImageError:
         known = "JPEG, PNG, WebP, TIFF, BMP" + (", HEIC" if HEIC else "")
         hint = "" if HEIC else "; HEIC needs `pip install pillow-heif`"
-        raise ImageError(f"cannot read {path.name}: not an image of a known kind ({known}{hint})") from None
-    except (OSError, ValueError, SyntaxError, struct.error, cv2.error, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"cannot read {path.name}: the file is damaged or cut short ({reason})") from None
+        raise ImageError(f"cannot read {name}: not an image of a known kind ({known}{hint})") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"cannot read {name}: at most {MAX_PIXELS // 10**6} million pixels are read") from None
+    except MemoryError:
+        raise ImageError(f"cannot read {name}: not enough memory for its pixels, or the file is damaged") from None
+    except Exception as error:  # over a damaged file decoders raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageError(f"cannot read {name}: the file is damaged or cut short ({reason})") from None
 
 
 def read_mask(path: str | Path, size: Size) -> np.ndarray:
@@ -114,7 +125,7 @@ def read_mask(path: str | Path, size: Size) -> np.ndarray:
     photo = read(path)
     if photo.size != tuple(size):
         raise ImageError(
-            f"the mask {Path(path).name} is {photo.size[1]} x {photo.size[0]} pixels but the photo is "
+            f"the mask {shown(Path(path).name)} is {photo.size[1]} x {photo.size[0]} pixels but the photo is "
             f"{size[1]} x {size[0]}; give a mask of the photo's size"
         )
     half = np.iinfo(photo.pixels.dtype).max / 2
@@ -157,6 +168,14 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
     """The bytes of a file of the given format; `quality` is for those that lose something."""
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
+    try:
+        return _encode(photo, kind, quality)
+    except (ValueError, OSError, struct.error) as error:  # too wide for it, or too much EXIF
+        reason = " ".join(str(error).split())
+        raise ImageError(f"{kind} cannot hold this photo ({reason}); write a .png or .tif") from None
+
+
+def _encode(photo: Photo, kind: str, quality: int) -> bytes:
     if kind in ("PNG", "TIFF"):
         return {"PNG": lossless.png, "TIFF": lossless.tiff}[kind](_channels(photo), photo.icc, photo.exif)
     channels = to_8_bit(_channels(photo))
@@ -202,30 +221,15 @@ def to_8_bit(pixels: np.ndarray) -> np.ndarray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():
-            raise ImageError(f"cannot read {path}: not a file")
-        if (count := path.stat().st_size) > MAX_BYTES:
-            raise ImageError(
-                f"cannot read {path.name}: {count / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read"
-            )
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ImageError(f"cannot read {path}: no such file") from None
-    except OSError as error:
-        raise ImageError(f"cannot read {path}: {error.strerror}") from None
-
-
 def _decode(data: bytes) -> Photo:
     """A photo from the bytes of a file."""
     image: Image.Image = Image.open(io.BytesIO(data), formats=[*READERS, *(["HEIF"] if HEIC else [])])
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS // 10**6} million are read")
-    icc = image.info.get("icc_profile") or None
+    icc = profile_of(image)
     kind = {"MPO": "JPEG"}.get(image.format or "", image.format or "PNG")
-    orientation = _orientation(image)
-    exif = _upright_exif(image)
+    orientation = orientation_of(image)
+    exif = upright_exif(image)
 
     if _bits(image, data) == 16:
         channels = _decode_16_bit(data)
@@ -286,28 +290,6 @@ def _decode_16_bit(data: bytes) -> np.ndarray:
         raise ImageError("its 16-bit pixels cannot be decoded; save it as 16-bit RGB PNG or TIFF")
     channels = np.atleast_3d(decoded)
     return channels[..., RGB_ORDER[channels.shape[2]]]
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, struct.error, OSError):
-        return 1
-    return value if value in range(1, 9) else 1
-
-
-def _upright_exif(image: Image.Image) -> bytes | None:
-    """The EXIF block saying orientation 1, without the thumbnail, which would show the old picture."""
-    try:
-        exif = image.getexif()
-        if image.format == "TIFF":  # a TIFF's EXIF is its whole header; the tags about its pixels are not to be kept
-            exif = without_pixel_tags(exif)
-        if not exif:
-            return None
-        exif[ExifTags.Base.Orientation] = 1
-        return exif.tobytes()
-    except (SyntaxError, ValueError, TypeError, struct.error, OSError):  # broken metadata is no reason to lose a photo
-        return None
 
 
 def _turn(channels: np.ndarray, orientation: int) -> np.ndarray:

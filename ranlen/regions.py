@@ -152,7 +152,7 @@ class RegionMask:
             raise ValueError(f"a core is a boolean array (H, W); got shape {core.shape}")
         core = core.astype(bool)
         short = min(core.shape)
-        if not (math.isfinite(transition) and 0 <= transition <= 1):
+        if not (isinstance(transition, int | float) and 0 <= transition <= 1):  # which no NaN is
             raise ValueError(f"transition is a fraction of the short side in [0, 1]; got {transition}")
         if transition_px is not None and not (math.isfinite(transition_px) and 0 <= transition_px <= max(core.shape)):
             raise ValueError(f"transition_px is a width in pixels, from 0 to {max(core.shape)}; got {transition_px}")

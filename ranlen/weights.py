@@ -1,10 +1,12 @@
 """Weights: one safetensors file that says itself what it holds. The only code that opens weight files.
 
-Nothing is ever unpickled. Tensors are stored as float16 and loaded as float32.
+Nothing is ever unpickled. Tensors are stored as float16 and loaded as float32. safetensors opens no file whose header
+and length disagree about the sizes of tensors, so `MAX_BYTES` bounds what a file can make us allocate.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
 from ranlen import hub
 from ranlen.backbones import BACKBONES
 from ranlen.enhancer import METHODS, Enhancer
-from ranlen.files import write_atomically
+from ranlen.files import FileError, read_bytes, shown, write_atomically
 
 KEY = "ranlen"  # of our entry in the file's metadata
 SCORES = "scores.json"  # beside the weights
+MAX_BYTES = 256 * 1024**2  # the largest of ours has one
 
 
 class WeightsError(ValueError):
@@ -77,8 +81,8 @@ def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str 
         revision: of a repository on the Hub: a branch, a tag or a commit.
 
     Raises:
-        WeightsError: unknown name, missing or damaged file, one that does not fit its own description, or a repository
-            that cannot be had.
+        WeightsError: unknown name, missing or damaged file, one that does not fit its own description, another than was
+            published, or a repository that cannot be had.
     """
     path = find(name, revision)
     about, state = read_file(path)
@@ -88,8 +92,10 @@ def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str 
         enhancer = Enhancer(backbone, method)
         enhancer.load_state_dict({key: tensor.float() for key, tensor in state.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path.name} does not fit the model it names: {reason}; get the file again") from None
+        reason = f"{' '.join(str(error).split()):.200}"
+        raise WeightsError(
+            f"{shown(path.name)} does not fit the model it names: {reason}; get the file again"
+        ) from None
     return enhancer.to(device).eval()
 
 
@@ -105,22 +111,53 @@ def scores() -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What a file of this project says about itself, and its tensors.
+def load_published(name: str) -> Enhancer:
+    """Load a published model for somebody who may not name files on this machine.
 
     Raises:
-        WeightsError: a missing or damaged file, or somebody else's.
+        WeightsError: any other name, too.
     """
+    if name not in published():
+        raise WeightsError(f"unknown model {shown(name)!r}; known are {', '.join(published())}")
+    return load(name)
+
+
+def digests() -> dict[str, str]:
+    """SHA-256 of each file of weights in the folder of published ones."""
+    return {path.name: hashlib.sha256(_bytes(path)).hexdigest() for path in sorted(folder().glob("*.safetensors"))}
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a file of this project says about itself, and its tensors; a published file is what `scores` says it is.
+
+    Raises:
+        WeightsError: a missing or damaged file, another one than was published, or somebody else's.
+    """
+    data, name = _bytes(path), shown(path.name)
+    promised = scores().get("sha256", {}).get(path.name) if path.parent == folder() else None
+    if promised is not None and promised != hashlib.sha256(data).hexdigest():
+        raise WeightsError(f"{name} is not the file that was published (sha256 differs); get it again")
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if KEY not in metadata:
-                raise WeightsError(f"{path.name} holds no RANLEN model; use a file that this project wrote")
-            return json.loads(metadata[KEY]), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise WeightsError(f"no such weights file: {path}") from None
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise WeightsError(f"{path.name} is damaged or not a safetensors file ({error}); get it again") from None
+        state = from_bytes(data)  # which checks the header against what is there
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        about = json.loads(metadata[KEY]) if KEY in metadata else None
+    except (SafetensorError, ValueError, RecursionError) as error:
+        reason = f"{' '.join(str(error).split()):.200}"
+        raise WeightsError(f"{name} is damaged or not a safetensors file ({reason}); get it again") from None
+    if not isinstance(about, dict):
+        raise WeightsError(f"{name} holds no RANLEN model; use a file that this project wrote")
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+        raise WeightsError(f"{name} holds weights that are no finite numbers; get the file again")
+    return about, state
+
+
+def _bytes(path: Path) -> bytes:
+    if not path.exists():
+        raise WeightsError(f"no such weights file: {shown(path)}")
+    try:
+        return read_bytes(path, MAX_BYTES)
+    except FileError as error:
+        raise WeightsError(str(error)) from None
 
 
 def _names() -> dict[str, Path]:
@@ -152,7 +189,7 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         return given
     if path is None:
         known = ", ".join(published()) or "none"
-        raise WeightsError(f"unknown model {str(name)!r}; known are {known}, or a .safetensors file")
+        raise WeightsError(f"unknown model {shown(name)!r}; known are {known}, or a .safetensors file")
     if not path.exists():
         raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
     return path

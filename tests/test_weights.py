@@ -60,7 +60,7 @@ def test_a_file_whose_description_is_wrong_is_refused(saved, tmp_path):
     with pytest.raises(WeightsError, match="does not fit"):
         weights.load(path)
     rewrite(path, change_about=lambda about: [1])
-    with pytest.raises(WeightsError, match="does not fit"):
+    with pytest.raises(WeightsError, match="holds no RANLEN model"):
         weights.load(path)
 
 

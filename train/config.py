@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
+import reprlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from ranlen.backbones import BACKBONES
 from ranlen.enhancer import ABLATIONS, METHODS
+from ranlen.files import FileError, read_bytes, shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,6 +21,7 @@ else:
     import tomli as tomllib
 
 
+MAX_BYTES = 1 << 20  # of a file of settings
 TRAINABLE = [name for name, method in (METHODS | ABLATIONS).items() if method.weights is None]
 
 
@@ -68,9 +72,10 @@ class TrainConfig:
             "ema": (0 <= self.ema < 1, "at least 0 and below 1"),
             "validation": (0 < self.validation < 1, "between 0 and 1"),
             "paper_masks": (0 <= self.paper_masks <= 1, "from 0 to 1"),
+            "seed": (0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         }
         positive = ("epochs", "batch", "lr")
-        checks |= {name: (getattr(self, name) > 0, "above 0") for name in positive}
+        checks |= {name: (0 < getattr(self, name) < math.inf, "above 0") for name in positive}
         not_negative = (
             "photos_per_pair",
             "weight_decay",
@@ -82,10 +87,10 @@ class TrainConfig:
             "exposure_jitter",
             "threads",
         )
-        checks |= {name: (getattr(self, name) >= 0, "at least 0") for name in not_negative}
+        checks |= {name: (0 <= getattr(self, name) < math.inf, "at least 0") for name in not_negative}
         for name, (right, rule) in checks.items():
             if not right:
-                raise ConfigError(f"{name} must be {rule}; got {getattr(self, name)!r}")
+                raise ConfigError(f"{name} must be {rule}; got {reprlib.repr(getattr(self, name))}")
 
 
 def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
@@ -93,17 +98,17 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
     settings: dict[str, Any] = {}
     if path is not None:
         try:
-            settings = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            raise ConfigError(f"no such config: {path}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    types = get_type_hints(TrainConfig)
+            settings = tomllib.loads(read_bytes(path, MAX_BYTES).decode())
+        except FileError as error:
+            raise ConfigError(f"no such config: {shown(path)}" if not path.exists() else str(error)) from None
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{shown(path)} is not valid TOML: {error}") from None
+    types, source = get_type_hints(TrainConfig), shown(path or "")
     for name, value in settings.items():
         if name not in types:
-            raise ConfigError(f"{path}: unknown setting {name!r}; known are {', '.join(types)}")
+            raise ConfigError(f"{source}: unknown setting {reprlib.repr(name)}; known are {', '.join(types)}")
         if type(value) is not types[name] and not (types[name] is float and type(value) is int):
-            raise ConfigError(f"{path}: {name} must be of type {types[name].__name__}; got {value!r}")
+            raise ConfigError(f"{source}: {name} must be of type {types[name].__name__}; got {reprlib.repr(value)}")
     return TrainConfig(**{**settings, **overrides})
 
 

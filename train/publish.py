@@ -7,7 +7,6 @@ and writes the scores beside them, as scores.json and as the table in README.md.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -47,10 +46,11 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path
     for best, about in cards.items():
         target = weights.folder() / f"{about['backbone']}-{about['method']}.safetensors"
         weights.save(weights.load(best), target, without_places(about["card"]))
+    write_scores({**weights.scores(), "sha256": weights.digests()})  # or the new files would be refused as others
     names = weights.published()
     report = summarise(evaluate(data, "test", names, None, silhouettes))
-    report["sha256"] = {path.name: digest(path) for path in sorted(weights.folder().glob("*.safetensors"))}
-    write_atomically(weights.folder() / weights.SCORES, (json.dumps(rounded(report), indent=1) + "\n").encode())
+    report["sha256"] = weights.digests()
+    write_scores(rounded(report))
     shapes = list(report["models"]["input"])
     for page, shown in ((weights.folder() / "README.md", shapes), (readme, shapes[:1])):
         if page:
@@ -68,9 +68,9 @@ def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     return {**card, "config": config}
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def write_scores(report: Mapping[str, Any]) -> None:
+    """Write what `weights.scores` reads."""
+    write_atomically(weights.folder() / weights.SCORES, (json.dumps(report, indent=1) + "\n").encode())
 
 
 def rounded(value: Any) -> Any:

@@ -24,6 +24,7 @@ from ranlen.segment.prompts import Prompts, check_prompts
 WORKING_SIZE = 224  # long side of what the network sees; chosen on validation photos
 MULTIPLE = 32  # of both sides, for its deepest level
 FILE = "click.safetensors"
+MOST_WIDTH = 1024  # channels of a layer: a file is not believed more
 MODEL = "click"  # what the file's metadata says it is
 GROUPS = 8  # of features, each compared with the clicks on its own
 MOST_CLICKS = 24  # of a kind that the network sees; the answer keeps to all of them
@@ -365,6 +366,8 @@ def load(path: str | Path | None = None, device: str | torch.device = "cpu") -> 
     try:
         if about.get("model") != MODEL:
             raise ValueError("it is not a click network")
+        if not all(isinstance(width, int) and 0 < width <= MOST_WIDTH for width in about["widths"]):
+            raise ValueError(f"its widths are not from 1 to {MOST_WIDTH}")  # before they are allocated
         network = ClickNet(about["widths"])
         network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -1,0 +1,94 @@
+"""Requests that no page of ours sends, and what is answered to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures
+
+ROOT = Path(__file__).parent.parent
+
+
+def refusals(url: str) -> dict[str, str]:
+    """Hostile requests by name, and what was answered: the sentence of a refusal, or "ACCEPTED"."""
+    stranger, visitor = Visitor(url), Visitor(url)
+    secret = stranger.upload(photo_of(9, 320), "secret.png")
+    sent = visitor.upload(photo_of(1, 320), "photo.png")
+    port = url.rstrip("/").rpartition(":")[2]
+
+    def file(path: str) -> dict[str, Any]:
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+    points = [[0.1, 0.1]] * 1_000_000
+    tries: dict[str, Callable[[], Any]] = {
+        "a file of the system": lambda: visitor.light(file("/etc/passwd")),
+        "a file of the program": lambda: visitor.light(file(str(ROOT / "app.py"))),
+        "a way upwards": lambda: visitor.light(file("../../../../etc/passwd")),
+        "a way out of the uploads": lambda: visitor.light(file(f"{Path(secret['path']).parent}/../../../server.log")),
+        "an address here": lambda: visitor.light(file(f"http://127.0.0.1:{port}/config")),
+        "an address by name": lambda: visitor.light(file("http://localhost/a.png")),
+        "an address anywhere": lambda: visitor.light(file("https://example.com/a.png")),
+        "weights by their path": lambda: visitor.light(sent, model=str(ROOT / "weights" / f"{MODEL}.safetensors")),
+        "weights upwards": lambda: visitor.light(sent, model="../../etc/passwd"),
+        "markup as a model": lambda: visitor.light(sent, model="<img src=x onerror=alert(1)>"),
+        "a degree of NaN": lambda: visitor.light(sent, degree=float("nan")),
+        "a degree of 1e9": lambda: visitor.light(sent, degree=1e9),
+        "a degree of text": lambda: visitor.light(sent, degree="much"),
+        "no degree": lambda: visitor.light(sent, degree=None),
+        "a transition of -1e9": lambda: visitor.light(sent, transition=-1e9),
+        "no transition": lambda: visitor.light(sent, transition=None),
+        "a click at infinity": lambda: visitor.light(sent, edits=[{**CLICK, "at": [float("inf"), 0]}]),
+        "a radius of 1e9": lambda: visitor.light(sent, edits=[{**CLICK, "radius": 1e9}]),
+        "a radius of 10^400": lambda: visitor.light(sent, edits=[{**CLICK, "radius": 10**400}]),
+        "a million points": lambda: visitor.light(sent, edits=[{"tool": "brush", "points": points, "radius": 0.1}]),
+        "edits of another kind": lambda: visitor.light(sent, edits={"tool": "click"}),
+        "lists in lists": lambda: visitor.light(sent, edits=json_depth(500)),
+        "no photo": lambda: visitor.light(None),
+        "a photo that is none": lambda: visitor.light(visitor.upload(b"<script>", "x.png")),
+        "a mask of another size": lambda: visitor.light(sent, mask=visitor.upload(photo_of(2, 100), "m.png")),
+        "a file outside by its address": lambda: visitor.fetch({"path": "/etc/passwd"}),
+        "the program by its address": lambda: visitor.fetch({"path": str(ROOT / "app.py")}),
+    }
+    answers = {}
+    for name, ask in tries.items():
+        try:
+            ask()
+            answers[name] = "ACCEPTED"
+        except RefusalError as refusal:
+            answers[name] = f"{refusal.status} {refusal}"
+    visitor.close()
+    stranger.close()
+    return answers
+
+
+def made_up_state(url: str) -> list[str]:
+    """Sessions, states and events that the page never sent; each picture that comes back is the visitor's own."""
+    owner, thief = Visitor(url), Visitor(url)
+    owner.open(photo_of(3, 320), "a.png")
+    owner.edit([CLICK])
+    event, wrong = thief.event("edit"), []
+    made_up = [
+        {"path": "/etc/passwd", "size": [1, 1]}, owner.session, 10**400, [[]], "<b>", None,
+    ]  # fmt: skip
+    for state in made_up:
+        for about in ({"edits": [CLICK]}, {"edits": 7}, [], None, {"edits": [{**CLICK, "at": [1e9, -1e9]}] * 50}):
+            data = [thief.values.get(each) for each in event["inputs"]]
+            data[0] = state
+            try:
+                answer = thief.ask(event, data, about)
+            except RefusalError:
+                continue
+            if any(True for _ in pictures(answer)):
+                wrong.append(f"{state!r:.40} {about!r:.40}: a picture, and this visitor opened none")
+    owner.close()
+    thief.close()
+    return wrong
+
+
+def json_depth(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth):
+        value = [value]
+    return value

@@ -1,0 +1,1 @@
+"""What must not break, tried for minutes: hostile files, crowds, kills. `python -m benchmarks.soak --minutes 20`."""
