@@ -191,7 +191,7 @@ def _bend(
 
 def _mute_and_scale(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray, peak: float) -> None:
     """`fields.mute_shadows`, then from [0, 1] to half above the levels of the file, so that cutting rounds."""
-    small = np.float32(1e-4)
+    small = 1e-4
     _grey(lit, after[0], 1, small)
     np.subtract(after, before, out=taken)
     taken += np.float32(SHADOW - small)

@@ -219,7 +219,7 @@ def _way(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
     if np.isinf(to_a).all():  # no Area A: the deepest point of B takes its place
         to_a = to_c.max() - to_c
     width = float((to_a + to_c)[b].mean()) if b.any() else 1.0
-    inside_a, outside = _distance(~a), _distance(a_or_b)
+    inside_a, outside = _distance(~a), np.minimum(_distance(a_or_b), sum(a.shape))  # finite without any area, too
     across = to_a / np.maximum(to_a + to_c, 1e-6)
     way = np.select([a, a_or_b], [-inside_a / width, across], 1 + outside / width)
     return way.astype(np.float32), width
