@@ -65,10 +65,15 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
 
 
 def write_file(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
-    """Write tensors, floating ones as float16, and what JSON says about them."""
+    """Write tensors, floating ones as float16 where they fit (variances may not), and what JSON says about them."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    halves = {name: tensor.half() if _fits(tensor) else tensor for name, tensor in tensors.items()}
     write_atomically(path, to_bytes(halves, metadata={KEY: json.dumps(dict(about))}))
+
+
+def _fits(tensor: torch.Tensor) -> bool:
+    """Whether float16 can hold these floating numbers."""
+    return tensor.is_floating_point() and bool((tensor.abs() <= torch.finfo(torch.float16).max).all())
 
 
 def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str | None = None) -> Enhancer:

@@ -32,6 +32,13 @@ def test_names_lead_to_files_and_blend_runs_on_global(saved):
     assert weights.card("star_dce-blend")["card"] == {"note": "for a test"}
 
 
+def test_a_variance_that_float16_cannot_hold_is_kept(saved):
+    network = Enhancer("deepupe", "global")
+    network.backbone.fuse.norm.running_var[:] = torch.tensor([70_000.0] + 63 * [1.0])
+    weights.save(network, saved, {})
+    assert weights.load(saved).backbone.fuse.norm.running_var.tolist() == [70_000.0] + 63 * [1.0]
+
+
 def rewrite(path, change_about=lambda about: about, change_state=lambda state: state):
     with safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["ranlen"])
