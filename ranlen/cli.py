@@ -284,7 +284,7 @@ def read_edits(options: argparse.Namespace) -> None:
         return
     done = recipe.read_recipe(options.edits)
     if recipe.is_session(options.edits):
-        usual = {"degree": 1.0, "transition": 0.1, "grow": None, "model": DEFAULT_MODEL, "backbone": recipe.BACKBONES[0]}
+        usual = {"degree": 1.0, "transition": 0.1, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
         for name, value in usual.items():
             if getattr(options, name, value) != value:
                 raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")
