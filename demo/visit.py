@@ -113,7 +113,7 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
 
 def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
     """Subjects were marked: first how long looking at the photo takes, then their areas, then those and their light."""
-    data, session = (event._data or {}), VISITORS.find(request)
+    data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         yield answer("answer", data, lost=True)
         return
@@ -122,7 +122,12 @@ def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]
     except EditError as error:
         yield answer("answer", data, error=sentence(error), lost="lost" in str(error))
         return
-    wanted = [i for i in data.get("wanted", []) if isinstance(i, int) and 0 <= i < len(done.subjects)]
+    asked_for = data.get("wanted")
+    wanted = [
+        i
+        for i in (asked_for if isinstance(asked_for, list) else [])
+        if isinstance(i, int) and 0 <= i < len(done.subjects)
+    ]
     if not session.looked() and any(asked(done.subjects[i].edits) for i in wanted):
         looking = ENCODER.submit(editing.look, session, segmenter()[0])
         for seconds in itertools.count(1):
@@ -165,7 +170,7 @@ def light_of(session: editing.Session, done: Recipe, i: int, method: str) -> ret
 
 def on_exact(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """The view as the server renders it: what a result at full size will look like."""
-    data, session = (event._data or {}), VISITORS.find(request)
+    data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         return answer("frame", data, lost=True)
     try:
@@ -178,12 +183,12 @@ def on_exact(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
 
 def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """One subject under every method: words, and lights if they are wanted."""
-    data, session = (event._data or {}), VISITORS.find(request)
+    data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         return answer("methods", data, lost=True)
     try:
         done = editing.read_recipe(session, data.get("recipe"))
-        i = int(data.get("index", 0)) % len(done.subjects)
+        i = chosen(data, done)
         mask = editing.areas(session, done.subjects[i], segmenter()[0])
         methods = {}
         for method in METHODS:
@@ -200,13 +205,13 @@ def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
 
 def on_save(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Write the full-size result, or the mask, and say where the browser finds it."""
-    data, session = (event._data or {}), VISITORS.find(request)
+    data, session = event._data or {}, VISITORS.find(request)
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
         done = editing.read_recipe(session, data.get("recipe"))
         if data.get("what") == "mask":
-            i = int(data.get("index", 0)) % len(done.subjects)
+            i = chosen(data, done)
             path = editing.save_mask(session, done.subjects[i], fresh_folder(), segmenter()[0])
         else:
             kind = data.get("format") if data.get("format") in editing.FORMATS else "same"
@@ -218,7 +223,7 @@ def on_save(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Read an uploaded mask into an edit."""
-    data, session = (event._data or {}), VISITORS.find(request)
+    data, session = event._data or {}, VISITORS.find(request)
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
@@ -226,6 +231,12 @@ def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         return answer("mask", data, edit=edits.pack(wire.fitted(core, session.view.size)))
     except (EditError, images.ImageError) as error:
         return answer("mask", data, error=sentence(error))
+
+
+def chosen(data: dict[str, Any], done: Recipe) -> int:
+    """The number of the subject that is meant."""
+    index = data.get("index")
+    return index % len(done.subjects) if isinstance(index, int) else 0
 
 
 def answer(prop: str, data: dict[str, Any], **said: Any) -> dict[str, Any]:
