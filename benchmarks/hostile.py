@@ -64,7 +64,7 @@ def refusals(url: str) -> dict[str, str]:
 
 
 def made_up_state(url: str) -> list[str]:
-    """Events that the page never sent, of a visitor who opened nothing; each picture that comes back is one too many."""
+    """Events that the page never sent, of a visitor who opened nothing; a picture that comes back is one too many."""
     owner, thief = Visitor(url), Visitor(url)
     owner.open(photo_of(3, 320), "a.png")
     owner.edit([CLICK])

@@ -96,60 +96,6 @@ def visit(url: str, number: int, seconds: float) -> tuple[int, int]:
             seen += 1
             wrong += mark_in(np.asarray(picture.convert("RGB"))) != number
 
-    until = time.monotonic() + 400
-        while time.monotonic() < until:
-            try:
-                Visitor(self.url).close()
-                return
-            except OSError:
-                time.sleep(0.5)
-            except Exception:  # not yet an answer
-                time.sleep(0.5)
-        raise RuntimeError(f"the page did not start: {self.log.read_text()[-2000:]}")
-
-    def memory(self) -> int:
-        """Bytes that it holds."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
-
-    def files(self) -> list[Path]:
-        """What lies in its temporary folders."""
-        return [path for path in (self.folder / "tmp").rglob("*") if path.is_file()]
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-
-
-@contextmanager
-def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory() as folder:
-        running = Server(Path(folder))
-        try:
-            yield running
-        finally:
-            running.process.kill()
-            running.process.wait()
-
-
-def visit(url: str, number: int, seconds: float) -> tuple[int, int]:
-    """One visitor on the page and at the endpoint, in turn; how many pictures were seen, and how many were wrong."""
-    visitor, data = Visitor(url), photo_of(number)
-    own = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    at = [0.2 + 0.6 * (number % 7) / 6, 0.2 + 0.4 * (number % 5) / 4]  # each clicks elsewhere
-    seen = wrong = 0
-
-    def look(answer: Any) -> None:
-        nonlocal seen, wrong
-        for picture in pictures(answer):
-            seen += 1
-            if picture.mode == "RGBA":  # the areas: they lie around this visitor's click
-                rows, columns = np.nonzero(np.asarray(picture)[..., 3])
-                middle = (columns.mean() / picture.width, rows.mean() / picture.height)
-                wrong += max(abs(middle[0] - at[0]), abs(middle[1] - at[1])) > 0.08
-            else:
-                wrong += mark_in(np.asarray(picture.convert("RGB"))) != number
-
     until = time.monotonic() + seconds
     look(politely(lambda: visitor.open(data, f"{number}.png")))
     while True:

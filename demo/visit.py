@@ -214,8 +214,10 @@ def on_save(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
             i = chosen(data, done)
             path = editing.save_mask(session, done.subjects[i], fresh_folder(), segmenter()[0])
         else:
-            kind = data.get("format") if data.get("format") in editing.FORMATS else "same"
-            path = editing.save(session, done, str(kind), fresh_folder(), segmenter()[0], load)
+            kind = str(data.get("format"))
+            path = editing.save(
+                session, done, kind if kind in editing.FORMATS else "same", fresh_folder(), segmenter()[0], load
+            )
     except (ValueError, OSError) as error:
         return answer("saved", data, error=f"Not saved: {error}.")
     return answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size)
