@@ -106,7 +106,7 @@ class Visitor:
     def exact(self, edits: Any) -> dict[str, Any]:
         """The server's picture of what the edits light: its box and its pixels."""
         answer = self.ask(self.event("exact"), [], {"seq": 3, "recipe": session(edits)})
-        return json.loads(answer["data"][0]["frame"])
+        return json.loads(answer["data"][0]["props"]["frame"])
 
     def asked(self, photo: Any, **given: Any) -> tuple[dict[str, Any], list[Any]]:
         """The endpoint for programs and its inputs; what is not given is as the endpoint says."""

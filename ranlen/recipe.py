@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ranlen.segment.question import Answers
 
 VERSION = 1
-BACKBONES = ("deepupe", "star_dce")
+BACKBONES = ("deepupe", "star_dce", "zero_dce")
 GROW = ("out", "in", "both")
 MAX_SUBJECTS = 8
 

@@ -97,7 +97,7 @@ def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, mes
         ({"subjects": [{"edits": [], "degree": math.nan}]}, '"degree" is a number from 0 to 2'),
         ({"subjects": [{"edits": [], "transition": True}]}, '"transition" is a number from 0 to 1; got True'),
         ({"subjects": [{"edits": [], "grow": "up"}]}, "\"grow\" is one of out, in, both, or null; got 'up'"),
-        ({"backbone": "best"}, "\"backbone\" is one of deepupe, star_dce; got 'best'"),
+        ({"backbone": "best"}, "\"backbone\" is one of deepupe, star_dce, zero_dce; got 'best'"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_one_line(change, message):

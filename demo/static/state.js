@@ -70,7 +70,7 @@ function adopt(data) {
     const { edits, degree = 1, transition = 0.1, grow = null } = each;
     return { ...blankSubject(), edits, degree: clamp(Number(degree) || 0, 0, 2), transition: clamp(Number(transition) || 0, 0, 1), grow };
   });
-  return { ranlen: 1, backbone: data.backbone === 'star_dce' ? 'star_dce' : 'deepupe', subjects: list };
+  return { ranlen: 1, backbone: typeof data.backbone === 'string' ? data.backbone : 'deepupe', subjects: list };
 }
 
 function session() {
