@@ -177,7 +177,7 @@ def opened(photo: str, done: Any) -> editing.Session:
     return session
 
 
-def areas(photo: str, mask: str | None, done: list[Any], transition: float) -> RegionMask:
+def areas(photo: str, mask: str | None, done: Any, transition: float) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
         return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)

@@ -243,7 +243,7 @@ def chosen(data: dict[str, Any], done: Recipe) -> int:
 
 def answer(prop: str, data: dict[str, Any], **said: Any) -> dict[str, Any]:
     """An update of the page's component: `said`, with the number of the question."""
-    return gr.update(**{prop: json.dumps({"seq": data.get("seq"), **said})})
+    return gr.update(**{prop: json.dumps({"seq": data.get("seq"), **said})})  # type: ignore[arg-type]
 
 
 def uploaded(path: Any) -> Path:

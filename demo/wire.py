@@ -127,7 +127,7 @@ def _fitting(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _box(inside: np.ndarray) -> Box:
     """The smallest box around what is True."""
-    rows, cols = inside.any(1).nonzero()[0], inside.any(0).nonzero()[0]
+    rows, cols = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
     if not len(rows):
         return 0, 0, 0, 0
     return int(cols[0]), int(rows[0]), int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1
