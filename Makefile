@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak lint format bench lock examples space docs docs-check chromium clean
+.PHONY: demo test soak lint format bench lock examples screenshots space docs docs-check chromium clean
 
 demo: $(VENV)/.demo  ## open the page at http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -35,6 +35,9 @@ lock: $(VENV)/.dev  ## renew requirements.lock from requirements.txt (pip-tools 
 
 examples: $(VENV)/.dev  ## make the example photos and the README's picture again
 	$(BIN)/python -m demo.make_examples
+
+screenshots: $(VENV)/.dev chromium  ## make the README's picture of the page again
+	$(BIN)/python -m demo.make_screenshots
 
 HARDWARE ?= cpu
 space:  ## a Hugging Face Space in build/space, ready to push; HARDWARE=zero for ZeroGPU

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures
+from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures, session
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,24 +64,26 @@ def refusals(url: str) -> dict[str, str]:
 
 
 def made_up_state(url: str) -> list[str]:
-    """Sessions, states and events that the page never sent; each picture that comes back is the visitor's own."""
+    """Events that the page never sent, of a visitor who opened nothing; a picture that comes back is one too many."""
     owner, thief = Visitor(url), Visitor(url)
     owner.open(photo_of(3, 320), "a.png")
     owner.edit([CLICK])
-    event, wrong = thief.event("edit"), []
+    wrong = []
+    whole = session([CLICK])
     made_up = [
-        {"path": "/etc/passwd", "size": [1, 1]}, owner.session, 10**400, [[]], "<b>", None,
+        {}, None, [], {"recipe": whole}, {"recipe": whole, "wanted": [0, -1, 10**9, "0"]}, {"recipe": 7, "wanted": [0]},
+        {"recipe": session([{"ref": "e1"}]), "wanted": [0]}, {"recipe": whole, "index": -7}, {"path": "/etc/passwd"},
+        {"path": 10**400}, {"path": owner.session}, {"example": "../../../etc/passwd"}, {"example": []},
+        {"recipe": whole, "what": "mask", "format": "../x"}, {"recipe": session(7)}, {"recipe": whole, "index": "<b>"},
     ]  # fmt: skip
-    for state in made_up:
-        for about in ({"edits": [CLICK]}, {"edits": 7}, [], None, {"edits": [{**CLICK, "at": [1e9, -1e9]}] * 50}):
-            data = [thief.values.get(each) for each in event["inputs"]]
-            data[0] = state
+    for name in ("open", "edit", "exact", "compare", "save", "loadmask"):
+        for about in made_up:
             try:
-                answer = thief.ask(event, data, about)
+                answer = thief.ask(thief.event(name), [], about)
             except RefusalError:
                 continue
             if any(True for _ in pictures(answer)):
-                wrong.append(f"{state!r:.40} {about!r:.40}: a picture, and this visitor opened none")
+                wrong.append(f"{name} {about!r:.60}: a picture, and this visitor opened none")
     owner.close()
     thief.close()
     return wrong

@@ -94,19 +94,18 @@ def visit(url: str, number: int, seconds: float) -> tuple[int, int]:
         nonlocal seen, wrong
         for picture in pictures(answer):
             seen += 1
-            if picture.mode == "RGBA":  # the areas: they lie around this visitor's click
-                rows, columns = np.nonzero(np.asarray(picture)[..., 3])
-                middle = (columns.mean() / picture.width, rows.mean() / picture.height)
-                wrong += max(abs(middle[0] - at[0]), abs(middle[1] - at[1])) > 0.08
-            else:
-                wrong += mark_in(np.asarray(picture.convert("RGB"))) != number
+            wrong += mark_in(np.asarray(picture.convert("RGB"))) != number
 
     until = time.monotonic() + seconds
     look(politely(lambda: visitor.open(data, f"{number}.png")))
     while True:
-        look(politely(lambda: visitor.edit([{**CLICK, "at": at, "radius": 0.1}])))
-        sent = visitor.upload(data, "photo.png")  # all under one name
         done = [{**CLICK, "at": at, "radius": 0.1}]
+        politely(lambda: visitor.edit(done))  # noqa: B023
+        left, top, width, height = politely(lambda: visitor.exact(done))["box"]  # noqa: B023
+        middle = ((left + width / 2) / own.shape[1], (top + height / 2) / own.shape[0])
+        seen += 1  # what is lit lies around this visitor's click
+        wrong += max(abs(middle[0] - at[0]), abs(middle[1] - at[1])) > 0.08
+        sent = visitor.upload(data, "photo.png")  # all under one name
         answer = politely(lambda: visitor.light(sent, model=MODEL, edits=done))  # noqa: B023
         lit = np.asarray(Image.open(io.BytesIO(visitor.fetch(answer["data"][0]))).convert("RGB"))
         seen += 1

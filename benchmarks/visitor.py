@@ -97,13 +97,16 @@ class Visitor:
 
     def open(self, data: bytes, name: str) -> Answer:
         """Open a photo on the page."""
-        return self.ask(self.event("upload"), [self.upload(data, name)])
+        return self.ask(self.event("open"), [], {"seq": 1, "path": self.upload(data, name)["path"]})
 
     def edit(self, edits: Any) -> Answer:
-        """Edit on the canvas, under the settings that the page begins with and the quicker backbone."""
-        event = self.event("edit")
-        values = ["star_dce" if value == "deepupe" else value for value in map(self.values.get, event["inputs"])]
-        return self.ask(event, values, {"edits": edits})
+        """Edit on the canvas, with the quicker backbone: outlines and lights."""
+        return self.ask(self.event("edit"), [], {"seq": 2, "recipe": session(edits), "wanted": [0]})
+
+    def exact(self, edits: Any) -> dict[str, Any]:
+        """The server's picture of what the edits light: its box and its pixels."""
+        answer = self.ask(self.event("exact"), [], {"seq": 3, "recipe": session(edits)})
+        return json.loads(answer["data"][0]["props"]["frame"])
 
     def asked(self, photo: Any, **given: Any) -> tuple[dict[str, Any], list[Any]]:
         """The endpoint for programs and its inputs; what is not given is as the endpoint says."""
@@ -122,6 +125,11 @@ class Visitor:
         if answer.status_code != 200:
             raise RefusalError(answer.status_code, answer.text)
         return answer.content
+
+
+def session(edits: Any) -> dict[str, Any]:
+    """Edits of one subject as the page sends them."""
+    return {"ranlen": 1, "backbone": "star_dce", "subjects": [{"edits": edits}]}
 
 
 def pictures(answer: Any) -> Iterator[Image.Image]:

@@ -1,171 +1,208 @@
-"""What the page does to a photo, as plain functions without a widget in sight: open, mark, predict, draw, save."""
+"""What the page does to a photo, as plain functions without a widget in sight: open, mark, predict, light, save."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-from collections.abc import Callable, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from demo import gpu
-from ranlen import edits, images, retouch
+from ranlen import images, recipe, retouch
+from ranlen.edits import EditError
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
-from ranlen.regions import Grow, RegionMask, resize
+from ranlen.recipe import Recipe, Subject
+from ranlen.regions import RegionMask
 from ranlen.segment import Prompts, Segmenter
-from ranlen.segment.question import Answers, Question, answer, asked
+from ranlen.segment.question import Question
 
-STRIP = 640  # longest side of the pictures in the comparison
-SHOWN = ("global", "blend", "concat", "ranlen")
-AREA_A = (255, 160, 40)
-AREA_B = (70, 200, 255)
-
+FORMATS = {"same": None, "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
 Load = Callable[[str], Enhancer]
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+class Kept:
+    """The last few results by key. Whoever asks for what somebody else is at gets that answer, not a second one."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.lock = threading.Lock()
+        self.results: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, from now or before; its errors are not kept."""
+        with self.lock:
+            result = self.results.get(key)
+            mine = result is None
+            if result is None:
+                result = self.results[key] = Future()
+            self.results.move_to_end(key)
+            while len(self.results) > self.most:
+                self.results.popitem(last=False)
+        if mine:
+            try:
+                result.set_result(make())
+            except BaseException as error:
+                with self.lock:
+                    self.results.pop(key, None)
+                result.set_exception(error)
+        return result.result()
+
+    def __contains__(self, key: Hashable) -> bool:
+        result = self.results.get(key)
+        return result is not None and result.done()
+
+
+@dataclass(frozen=True, eq=False)
 class Session:
-    """One person's photo and what they did to it; a value that the page keeps and no other visitor sees.
+    """One person's photo and what is known of it; nobody else sees it.
 
     Attributes:
         path: the file as uploaded.
         size: (height, width) of the photo in it.
-        view: a copy in sRGB, at the size the light is predicted at.
-        mask: the marked areas, or none.
-        lightings: predicted lights by model name; those of global stay when the mask changes.
-        prepared: what the segmenter keeps of the photo, or none before the first click.
-        found: its answers to the question so far, so that undoing a click asks nothing.
+        view: it as shown, and as its light is predicted.
+        seen: what the segmenter keeps of the photo.
+        answers: of the segmenter, by question, so that undoing a click asks nothing.
+        masks: areas, by what marks them.
+        lights: predicted lights, by what marks them and model.
+        edits: long edits that came before, by name.
     """
 
     path: Path
     size: tuple[int, int]
     view: Photo
-    mask: RegionMask | None = None
-    lightings: Mapping[str, retouch.Lighting] = field(default_factory=dict)
-    prepared: Any = None
-    found: Answers = field(default_factory=dict)
+    seen: Kept = field(default_factory=lambda: Kept(1))
+    answers: dict[Question, np.ndarray] = field(default_factory=dict)
+    masks: Kept = field(default_factory=lambda: Kept(8))
+    lights: Kept = field(default_factory=lambda: Kept(8))
+    edits: dict[str, Any] = field(default_factory=dict)
+
+    def looked(self) -> bool:
+        """Whether the segmenter has seen the photo."""
+        return "photo" in self.seen
 
 
 def open_photo(path: str | Path) -> Session:
     """Read an uploaded photo; raises `images.ImageError` with a message for its owner."""
     photo = images.read(path)
-    view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey, format="JPEG")
-    return Session(Path(path), photo.size, view)
+    return Session(Path(path), photo.size, retouch.view(photo))
 
 
-def mark(session: Session, data: Any, transition: float, grow: Grow | None, segmenter: Segmenter) -> Session:
-    """Draw a list of edits; what was predicted for the old mask is forgotten.
-
-    Without `grow`, Area B lies where it suits a found subject, or a drawn one.
+def read_recipe(session: Session, data: Any) -> Recipe:
+    """A recipe as the browser sends it: long edits come once with an "id", and later as {"ref": id}.
 
     Raises:
-        EditError: the list is malformed.
+        EditError: it is none, or names an edit that never came.
+    """
+    subjects = data.get("subjects") if isinstance(data, Mapping) else None
+    if not isinstance(subjects, list):
+        return recipe.parse_recipe(data)
+    whole = [
+        {**each, "edits": _whole(session, each.get("edits"))} if isinstance(each, dict) else each for each in subjects
+    ]
+    return recipe.parse_recipe({**data, "subjects": whole})
+
+
+def _whole(session: Session, done: Any) -> Any:
+    return (
+        [_known(session, edit) if isinstance(edit, dict) else edit for edit in done] if isinstance(done, list) else done
+    )
+
+
+def _known(session: Session, edit: dict[str, Any]) -> Any:
+    if isinstance(name := edit.get("ref"), str):
+        if name not in session.edits:
+            raise EditError("an edit was lost on the way")
+        return session.edits[name]
+    if isinstance(name := edit.get("id"), str) and len(session.edits) < 1000:
+        session.edits[name[:40]] = edit
+    return edit
+
+
+def look(session: Session, segmenter: Segmenter) -> Any:
+    """Let the segmenter look at the photo, once; with SAM that takes seconds."""
+    return session.seen.get("photo", lambda: gpu.prepare(segmenter, session.view))
+
+
+def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMask:
+    """The areas of a subject.
+
+    Raises:
         PromptError: its clicks cannot be answered.
         MaskError: it marks nothing or everything.
     """
-    done = edits.parse_edits(data)
-    question = asked(done)
-    session = find(session, question, segmenter)
-    core = edits.rasterise(done, session.view.size, session.found.get(question))
-    suits = retouch.GROW_FOUND if question else retouch.GROW_DRAWN
-    mask = retouch.region_mask(core, transition=transition, grow=grow or suits)
-    kept = {name: light for name, light in session.lightings.items() if name.endswith("-global")}
-    return dataclasses.replace(session, mask=mask, lightings=kept)
-
-
-def prepare(session: Session, segmenter: Segmenter) -> Session:
-    """Let the segmenter look at the photo, once; with SAM that takes seconds."""
-    if session.prepared is not None:
-        return session
-    return dataclasses.replace(session, prepared=gpu.prepare(segmenter, session.view))
-
-
-def find(session: Session, question: Question, segmenter: Segmenter) -> Session:
-    """Answer a question; what was answered before is not asked again."""
 
     def ask(said: Prompts) -> np.ndarray:
-        nonlocal session
-        session = prepare(session, segmenter)
-        return segmenter.segment(session.prepared, said)
+        return segmenter.segment(look(session, segmenter), said)
 
-    found = answer(question, session.view.size, ask, session.found)
-    return dataclasses.replace(session, found=found)
+    def draw() -> RegionMask:
+        mask, found = recipe.areas(subject, session.view.size, ask, dict(session.answers))
+        session.answers.update(found)
+        for question in list(session.answers)[:-64]:
+            session.answers.pop(question, None)
+        return mask
+
+    return session.masks.get(_marks(subject), draw)
 
 
-def unmark(session: Session) -> Session:
-    """Forget the mask."""
-    return dataclasses.replace(session, mask=None)
+def lighting(session: Session, subject: Subject, model: str, segmenter: Segmenter, load: Load) -> retouch.Lighting:
+    """The light of a subject, each network run once: global once for a photo, the others once for a mask."""
+    mask = areas(session, subject, segmenter)
+    backbone, _, method = model.partition("-")
+    if method == "blend":  # the global light behind a ramp: no network of its own
+        whole = lighting(session, subject, f"{backbone}-global", segmenter, load)
+        return retouch.Lighting(whole.field, METHODS["blend"].window(mask))
+    key = (model,) if method == "global" else (model, _marks(subject))
+    return session.lights.get(key, lambda: gpu.predict(session.view, mask, load(model)))
 
 
-def predict(session: Session, backbone: str, load: Load) -> Session:
-    """Run each network whose light is not known yet, once."""
-    if session.mask is None:
-        return session
-    known = dict(session.lightings)
-    for method in SHOWN:
-        name = f"{backbone}-{method}"
-        if name in known:
+def light(session: Session, done: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
+    """A photo, or its view, under all subjects that are marked."""
+    lights = []
+    for subject in done.subjects:
+        try:
+            lights.append((lighting(session, subject, done.model, segmenter, load), subject.degree))
+        except retouch.MaskError:  # one that is not marked yet
             continue
-        if method == "blend":  # the global light behind a ramp: no network of its own
-            field = known[f"{backbone}-global"].field
-            known[name] = retouch.Lighting(field, METHODS["blend"].window(session.mask))
-        else:
-            known[name] = gpu.predict(session.view, session.mask, load(name))
-    return dataclasses.replace(session, lightings=known)
+    return recipe.render(photo, lights)
 
 
-def lit(session: Session, model: str, degree: float) -> str:
-    """The view under one model, as a data URI."""
-    return jpeg(retouch.render(session.view, session.lightings[model], degree))
-
-
-def strip(session: Session, backbone: str, degree: float) -> dict[str, str]:
-    """Small pictures of all methods under one degree and one mask, by method, as data URIs."""
-    small = dataclasses.replace(session.view, pixels=images.preview(session.view, STRIP))
-    return {m: jpeg(retouch.render(small, session.lightings[f"{backbone}-{m}"], degree)) for m in SHOWN}
-
-
-def areas(mask: RegionMask, longest: int = STRIP) -> str:
-    """Areas A and B as a transparent picture, a data URI: outlined, A tinted, B hatched."""
-    scale = min(1.0, longest / max(mask.size))
-    size = (round(mask.size[0] * scale), round(mask.size[1] * scale))
-    a, a_or_b = resize(mask.tensor, size)[0].numpy() >= 0.5
-    b = a_or_b & ~a
-    y, x = np.mgrid[: size[0], : size[1]]
-    picture = np.zeros((*size, 4), np.uint8)
-    picture[a] = (*AREA_A, 20)
-    picture[b & ((x + y) % 12 < 1.5)] = (*AREA_B, 120)
-    picture[_rim(a_or_b)] = (*AREA_B, 190)
-    picture[_rim(a)] = (*AREA_A, 240)
-    return _uri(images.encode(Photo(picture[..., :3], picture[..., 3]), "PNG"), "png")
-
-
-def save(session: Session, model: str, degree: float, folder: Path) -> Path:
-    """Light the photo at full size into a file of its own kind in `folder`."""
-    path = folder / result_name(session.path)
-    retouch.render(images.read(session.path), session.lightings[model], degree).write(path)
+def save(session: Session, done: Recipe, kind: str, folder: Path, segmenter: Segmenter, load: Load) -> Path:
+    """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel."""
+    suffix = FORMATS[kind]
+    path = folder / result_name(session.path, suffix)
+    photo = images.read(session.path)
+    light(session, done, to_16_bit(photo) if suffix else photo, segmenter, load).write(path)
     return path
 
 
-def result_name(path: Path) -> str:
+def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:
+    """Write what is marked, before the soft edge, as a picture of the photo's size, white on the subject."""
+    path = folder / f"{session.path.stem}_mask.png"
+    hard = dataclasses.replace(subject, transition=0.0)
+    images.mask_photo(areas(session, hard, segmenter).resize(session.size).a[0, 0].numpy() >= 0.5).write(path)
+    return path
+
+
+def to_16_bit(photo: Photo) -> Photo:
+    """The photo with 16 bits a channel, so that smooth light has no steps."""
+    if photo.pixels.dtype == np.uint16:
+        return photo
+    alpha = None if photo.alpha is None else photo.alpha.astype(np.uint16) * 257
+    return dataclasses.replace(photo, pixels=photo.pixels.astype(np.uint16) * 257, alpha=alpha)
+
+
+def result_name(path: Path, suffix: str | None = None) -> str:
     """The name of a photo's result: `<photo>_ranlen.<suffix>`."""
-    return f"{path.stem}_ranlen{path.suffix.lower()}"
+    return f"{path.stem}_ranlen{suffix or path.suffix.lower()}"
 
 
-def jpeg(photo: Photo) -> str:
-    """A photo as a JPEG data URI."""
-    return _uri(images.encode(photo, "JPEG", quality=90), "jpeg")
-
-
-def _rim(area: np.ndarray) -> np.ndarray:
-    """The pixels of an area that touch its outside; not those at the frame."""
-    inner = np.pad(area, 1, mode="edge")
-    return area & ~(inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:])
-
-
-def _uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+def _marks(subject: Subject) -> Hashable:
+    return subject.edits, subject.transition, subject.grow

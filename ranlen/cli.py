@@ -12,7 +12,9 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from ranlen.arguments import OneLineParser, degree, fraction, numbers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     region = OneLineParser(add_help=False)
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
-    subject.add_argument("--edits", type=Path, metavar="FILE", help="clicks and strokes as JSON (see ranlen/edits.py)")
+    subject.add_argument(
+        "--edits", type=Path, metavar="FILE", help="clicks and strokes, or the page's session, as JSON"
+    )
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
     subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")
     region.add_argument(
@@ -129,18 +133,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """An ArgumentParser that puts a usage error into one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with code 2."""
-        self.exit(2, f"ranlen: {message} (see `{self.prog} --help`)\n")
-
-
 def run_light(options: argparse.Namespace) -> None:
     """Light one photo into a file, or many into a folder."""
     from ranlen.batch import Job
 
+    read_edits(options)
     if len(options.photos) > 1 or options.output.is_dir() or not options.output.suffix:
         run_light_many(options)
     else:
@@ -173,10 +170,17 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
     from ranlen import images
 
     images.format_of(job.output)  # an unwritable name is found out before the work is done
-    photo, mask = read_inputs(options, job.photo, job.mask)
-    from ranlen import retouch
+    if options.recipe:
+        from ranlen import recipe, retouch
 
-    photo = retouch.light(photo, mask, enhancer or load(options), options.degree)  # the dark one is let go of
+        photo = images.read(job.photo)
+        ask = asker(retouch.view(photo), "auto", options.device)
+        photo = recipe.light(photo, options.recipe, ask, enhancer or load(options))
+    else:
+        photo, mask = read_inputs(options, job.photo, job.mask)
+        from ranlen import retouch
+
+        photo = retouch.light(photo, mask, enhancer or load(options), options.degree)  # the dark one is let go of
     photo.write(job.output)
 
 
@@ -193,6 +197,9 @@ def run_compare(options: argparse.Namespace) -> None:
     from ranlen.enhancer import METHODS
 
     images.format_of(options.output)
+    read_edits(options)
+    if options.recipe and len(options.recipe.subjects) > 1:
+        raise UsageError(f"{options.edits} has {len(options.recipe.subjects)} subjects; a sheet compares one")
     photo, mask = read_inputs(options, options.photo, options.mask)
     device = choose_device(options.device)
     enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
@@ -242,11 +249,14 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
     from ranlen import images, shapes
 
     photo = images.read(path)
-    found = bool(options.click)
+    if options.recipe:
+        from ranlen import recipe, retouch
+
+        view = retouch.view(photo)
+        ask = asker(view, "auto", options.device)
+        return photo, recipe.areas(options.recipe.subjects[0], view.size, ask, {})[0]
     if mask:
         core = images.read_mask(mask, photo.size)
-    elif options.edits:
-        core, found = draw(photo, options.edits, options.device)
     elif options.click:
         from ranlen.segment import Prompts
 
@@ -261,20 +271,28 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         core = shapes.disc(photo.size, (x, y), radius)
     from ranlen import retouch
 
-    grow = options.grow or (retouch.GROW_FOUND if found else retouch.GROW_DRAWN)
+    grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
     return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
 
 
-def draw(photo: Photo, path: Path, device: str) -> tuple[np.ndarray, bool]:
-    """The mask that a list of edits in a JSON file marks, booleans (H, W), and whether a segmenter had a part in it."""
-    from ranlen import edits
-    from ranlen.segment.question import answer, asked
+def read_edits(options: argparse.Namespace) -> None:
+    """Read the file of --edits once, before any photo: options.recipe, and what a session says of the other options."""
+    from ranlen import recipe
 
-    done = edits.read_edits(path)
-    question = asked(done)
-    ask = asker(photo, "auto", device) if question else None
-    found = answer(question, photo.size, ask, {}).get(question) if ask else None
-    return edits.rasterise(done, photo.size, found), found is not None
+    options.recipe = None
+    if not options.edits:
+        return
+    done = recipe.read_recipe(options.edits)
+    if recipe.is_session(options.edits):
+        usual = {"degree": 1.0, "transition": 0.1, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
+        for name, value in usual.items():
+            if getattr(options, name, value) != value:
+                raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")
+        options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
+    else:
+        own = recipe.Subject(done.subjects[0].edits, options.degree, options.transition, options.grow)
+        done = recipe.Recipe((own,))
+    options.recipe = done
 
 
 def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:
@@ -289,11 +307,15 @@ def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) ->
 
 
 def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
-    """A segmenter that has looked at the photo."""
+    """A segmenter that looks at the photo when it is first asked."""
     from ranlen.segment.choice import choose
 
-    chosen, _ = choose(segmenter, functools.partial(choose_device, device))
-    return functools.partial(chosen.segment, chosen.prepare(photo))
+    @functools.cache
+    def looked() -> Callable[[Prompts], np.ndarray]:
+        chosen, _ = choose(segmenter, functools.partial(choose_device, device))
+        return functools.partial(chosen.segment, chosen.prepare(photo))
+
+    return lambda said: looked()(said)
 
 
 def choose_device(name: str) -> str:
@@ -303,39 +325,3 @@ def choose_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: this machine has no usable GPU; use --device cpu")
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def numbers(count: int) -> Callable[[str], tuple[float, ...]]:
-    """An argument type: `count` numbers with commas between."""
-
-    def parse(text: str) -> tuple[float, ...]:
-        try:
-            values = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            values = ()
-        if len(values) != count or not all(abs(value) < 1e9 for value in values):
-            raise argparse.ArgumentTypeError(f"needs {count} numbers with commas between; got {text!r}")
-        return values
-
-    return parse
-
-
-def between(low: float, high: float, text: str) -> float:
-    """A number within limits, for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"needs a number from {low:g} to {high:g}; got {text!r}")
-    return value
-
-
-def degree(text: str) -> float:
-    """An argument type: how much light."""
-    return between(0, 2, text)
-
-
-def fraction(text: str) -> float:
-    """An argument type: a share."""
-    return between(0, 1, text)

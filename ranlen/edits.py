@@ -8,35 +8,43 @@ The page sends this list, a session file holds it and the command line reads it;
     {"tool": "click", "at": [x, y], "radius": r, "add": true}
     {"tool": "box", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
+    {"tool": "mask", "size": [height, width], "bits": "...", "add": true}
     {"tool": "invert"}
+    {"tool": "grow", "by": r}
+    {"tool": "fill"}
 
 with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
 three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
 frame, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `click` marks a
-circle, `box` a rectangle.
+circle, `box` a rectangle, `mask` what a file held (see `pack`). `grow` below 0 shrinks, `fill` closes holes.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 import reprlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import cv2
 import numpy as np
 
 from ranlen.files import FileError, read_bytes, shown
 from ranlen.shapes import Point, Size, disc, rectangle, stroke
 
-Tool = Literal["subject", "frame", "part", "click", "box", "brush", "invert"]
+Tool = Literal["subject", "frame", "part", "click", "box", "brush", "mask", "invert", "grow", "fill"]
 QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers
 CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
+MAX_SIDE = 4096  # of a mask in the list
 
 
 class EditError(ValueError):
@@ -50,14 +58,18 @@ class Edit:
     Attributes:
         tool: what was used.
         points: (x, y) from 0 to 1: the click, two corners of the box or frame, or the stroke.
-        radius: of a click's circle or a brush, in short sides.
+        radius: of a click's circle or a brush, in short sides; how far to grow.
         add: mark, or erase; of a part, larger or smaller.
+        size: (height, width) of a mask.
+        bits: its pixels, see `pack`.
     """
 
     tool: Tool
     points: tuple[Point, ...] = ()
     radius: float = CLICK_RADIUS
     add: bool = True
+    size: Size = (0, 0)
+    bits: bytes = b""
 
 
 def parse_edits(data: Any) -> list[Edit]:
@@ -84,12 +96,19 @@ def read_edits(path: Path) -> list[Edit]:
     Raises:
         EditError: not a file, not JSON, or no such list.
     """
+    return parse_edits(read_json(path))
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        EditError: not a file, or not JSON.
+    """
     try:
-        return parse_edits(json.loads(read_bytes(path, MAX_BYTES)))
+        return json.loads(read_bytes(path, MAX_BYTES))
     except FileError as error:
         raise EditError(str(error)) from None
-    except EditError:
-        raise
     except (ValueError, RecursionError) as error:
         raise EditError(f"{shown(path)} is not JSON: {error}") from None
 
@@ -102,13 +121,43 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
             continue
         if edit.tool == "invert":
             core = ~core
-            continue
-        shape = _shape(edit, size)
-        core = core | shape if edit.add else core & ~shape
+        elif edit.tool == "grow":
+            core = _grown(core, edit.radius * min(size))
+        elif edit.tool == "fill":
+            core = _filled(core)
+        else:
+            shape = _shape(edit, size)
+            core = core | shape if edit.add else core & ~shape
     return core
 
 
+def pack(core: np.ndarray) -> dict[str, Any]:
+    """Booleans (H, W) as an edit for a JSON file: one bit a pixel, row by row, deflated, in base64."""
+    bits = base64.b64encode(zlib.compress(np.packbits(core).tobytes(), 9)).decode()
+    return {"tool": "mask", "size": list(core.shape), "bits": bits}
+
+
+def _grown(core: np.ndarray, by: float) -> np.ndarray:
+    """What lies within `by` pixels of the core; below 0, what lies deeper in it than that."""
+    if not core.any() or core.all():
+        return core
+    away = cv2.distanceTransform((~core if by > 0 else core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return away <= by if by > 0 else away > -by
+
+
+def _filled(core: np.ndarray) -> np.ndarray:
+    """The core without its holes: what cannot be reached from the frame belongs to it."""
+    outside = np.pad(~core, 1, constant_values=True).astype(np.uint8)
+    cv2.floodFill(outside, None, (0, 0), 2)
+    return outside[1:-1, 1:-1] != 2
+
+
 def _shape(edit: Edit, size: Size) -> np.ndarray:
+    if edit.tool == "mask":
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(edit.bits), np.uint8))
+        cover = bits[: edit.size[0] * edit.size[1]].reshape(edit.size) * np.uint8(255)
+        shrinks = size[0] < edit.size[0]
+        return cv2.resize(cover, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR) >= 128
     points = [(x * size[1], y * size[0]) for x, y in edit.points]
     radius = edit.radius * min(size)
     if edit.tool == "click":
@@ -127,6 +176,15 @@ def _parse(number: int, entry: Any) -> Edit:
     tool = entry.get("tool")
     if tool == "invert":
         return Edit("invert")
+    if tool == "fill":
+        return Edit("fill")
+    if tool == "grow":
+        if not 0 < abs(by := _number(entry.get("by"))) <= 1:
+            raise EditError(f'edit {number}: "by" is from -1 to 1 short sides, and not 0; got {brief(entry.get("by"))}')
+        return Edit("grow", radius=by)
+    if tool == "mask":
+        size, bits = _mask(number, entry)
+        return Edit("mask", add=add, size=size, bits=bits)
     if tool == "subject":
         return Edit("subject", (_point(number, entry.get("at")),), add=add)
     if tool == "frame":
@@ -152,6 +210,22 @@ def _parse(number: int, entry: Any) -> Edit:
 def brief(value: Any) -> str:
     """What was received, cut short; without a look at all of it, which may be large and deep."""
     return f"{reprlib.repr(value):.60}"
+
+
+def _mask(number: int, entry: Mapping[str, Any]) -> tuple[Size, bytes]:
+    """Size and bits of a packed mask, unpacked once to see that they fit."""
+    size = entry.get("size")
+    if not (isinstance(size, Sequence) and len(size) == 2 and all(type(n) is int and 0 < n <= MAX_SIDE for n in size)):
+        raise EditError(f'edit {number}: "size" is [height, width], at most {MAX_SIDE} each; got {brief(size)}')
+    expected = (size[0] * size[1] + 7) // 8
+    try:
+        bits = base64.b64decode(entry.get("bits", ""), validate=True)
+        held = len(zlib.decompressobj().decompress(bits, expected + 1))
+    except (TypeError, ValueError, binascii.Error, zlib.error) as error:
+        raise EditError(f'edit {number}: "bits" are not a packed mask: {error}') from None
+    if held != expected:
+        raise EditError(f'edit {number}: "bits" do not hold a mask of {size[0]} x {size[1]} pixels')
+    return (size[0], size[1]), bits
 
 
 def _number(value: Any) -> float:

@@ -75,6 +75,11 @@ def region_mask(
     return RegionMask.from_core(core, transition=transition, grow=grow, max_side=DETAIL)
 
 
+def view(photo: Photo) -> Photo:
+    """A photo as its light is predicted and its mask is drawn: in sRGB, 8 bits, at most `DETAIL` on its long side."""
+    return Photo(preview(photo, DETAIL), grey=photo.grey, format="JPEG")
+
+
 def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
     """Run the network once.
 

@@ -7,17 +7,20 @@ import io
 import json
 import threading
 import types
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
-from demo import editing
-from ranlen import cli, images
-from ranlen.edits import EditError
+from demo import editing, visit, wire
+from ranlen import images, retouch
+from ranlen.edits import EditError, parse_edits
 from ranlen.images import Photo
+from ranlen.recipe import Recipe, Subject
 from ranlen.retouch import MaskError
-from ranlen.segment.choice import choose
 from ranlen.segment.prompts import PromptError
 
 CLICK = [{"tool": "click", "at": [0.5, 0.5], "radius": 0.2}]
@@ -58,6 +61,10 @@ def session(tmp_path):
     return editing.open_photo(tmp_path / "holiday.PNG")
 
 
+def subject(done, transition=0.1, grow="out", degree=1.0):
+    return Subject(tuple(parse_edits(done)), degree, transition, grow)
+
+
 class CountingLoad:
     def __init__(self, enhancers):
         self.enhancers, self.names = enhancers, []
@@ -73,49 +80,57 @@ def load(enhancers):
 
 
 def test_each_network_runs_once_per_mask_and_global_once_per_photo(session, load):
-    session = editing.predict(editing.mark(session, CLICK, 0.1, "out", NOBODY), "deepupe", load)
-    assert load.names == ["deepupe-global", "deepupe-concat", "deepupe-ranlen"]
-    again = editing.predict(session, "deepupe", load)
-    moved = editing.predict(editing.mark(again, [{**CLICK[0], "at": [0.4, 0.4]}], 0.1, "out", NOBODY), "deepupe", load)
-    assert load.names[3:] == ["deepupe-concat", "deepupe-ranlen"]
-    assert moved.lightings["deepupe-global"] is session.lightings["deepupe-global"]
+    def lights(one):
+        return {m: editing.lighting(session, one, f"deepupe-{m}", NOBODY, load) for m in visit.METHODS}
+
+    first = lights(subject(CLICK))
+    assert sorted(load.names) == ["deepupe-concat", "deepupe-global", "deepupe-ranlen"]
+    lights(subject(CLICK, degree=0.3))
+    moved = lights(subject([{**CLICK[0], "at": [0.4, 0.4]}]))
+    assert sorted(load.names[3:]) == ["deepupe-concat", "deepupe-ranlen"]
+    assert moved["global"] is first["global"]
+
+
+def test_two_who_ask_for_the_same_at_a_time_get_one_answer():
+    kept, started, go = editing.Kept(2), threading.Event(), threading.Event()
+
+    def slow():
+        started.set()
+        assert go.wait(30)
+        return object()
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(kept.get, "a", slow)
+        assert started.wait(30)
+        two = pool.submit(kept.get, "a", lambda: pytest.fail("made twice"))
+        go.set()
+        assert one.result() is two.result()
+    assert "a" in kept
+    with pytest.raises(ZeroDivisionError):
+        kept.get("b", lambda: 1 / 0)
+    assert kept.get("b", lambda: 2) == 2  # an error is not kept
+    kept.get("c", lambda: 3)
+    assert "a" not in kept
 
 
 def test_clicks_are_answered_once_each_with_the_answer_so_far(session):
     finder = Finder()
     first = {"tool": "subject", "at": [0.5, 0.5], "add": True}
     second = {"tool": "subject", "at": [0.25, 0.5], "add": False}
-    one = editing.mark(session, [first], 0.1, "out", finder)
-    assert one.mask.a[0, 0, 45, 60] == 1
-    assert one.mask.c[0, 0, 45, 5] == 1
-    two = editing.mark(one, [first, second], 0.1, "out", finder)
+    one = editing.areas(session, subject([first]), finder)
+    assert one.a[0, 0, 45, 60] == 1
+    assert one.c[0, 0, 45, 5] == 1
+    answer = next(iter(session.answers.values()))
+    editing.areas(session, subject([first, second]), finder)
     assert len(finder.asked) == 2
     assert finder.asked[1].outside == ((30.0, 45.0),)
-    assert np.array_equal(finder.asked[1].mask, one.found[next(iter(one.found))])
-    undone = editing.mark(two, [first], 0.1, "out", finder)
-    painted = editing.mark(
-        undone, [first, {"tool": "brush", "points": [[0.1, 0.5]], "radius": 0.1}], 0.1, "out", finder
-    )
+    assert np.array_equal(finder.asked[1].mask, answer)
+    editing.areas(session, subject([first], transition=0.2), finder)
+    painted = editing.areas(session, subject([first, {"tool": "brush", "points": [[0.1, 0.5]], "radius": 0.1}]), finder)
     assert (len(finder.asked), finder.prepared) == (2, 1)
-    assert painted.mask.a[0, 0, 45, 60] == painted.mask.a[0, 0, 45, 12] == 1
+    assert painted.a[0, 0, 45, 60] == painted.a[0, 0, 45, 12] == 1
     with pytest.raises(MaskError, match="empty"):
-        editing.mark(session, [second], 0.1, "out", finder)
-
-
-def test_page_and_command_line_draw_the_same_from_the_same_edits(session, tmp_path):
-    done = [
-        {"tool": "subject", "at": [0.3, 0.4]},
-        {"tool": "subject", "at": [0.4, 0.5], "add": False},
-        {"tool": "part", "larger": True},
-        {"tool": "brush", "points": [[0.8, 0.8]], "radius": 0.1},
-    ]
-    (tmp_path / "edits.json").write_text(json.dumps(done))
-    photo = images.read(session.path)
-    drawn, found = cli.draw(photo, tmp_path / "edits.json", "cpu")
-    marked = editing.mark(session, done, 0.1, "out", choose("auto")[0])
-    assert found
-    assert drawn.any()
-    np.testing.assert_array_equal(drawn, marked.mask.a[0, 0].numpy() > 0.5)
+        editing.areas(session, subject([second]), finder)
 
 
 def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
@@ -131,26 +146,26 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
     frame = {"tool": "frame", "from": [0.75, 0.8], "to": [0.25, 0.2]}
     larger, smaller = ({"tool": "part", "larger": side} for side in (True, False))
     done = [click, larger, smaller, smaller, smaller, smaller, larger, click, frame]
-    marked = editing.mark(session, done, 0.1, "out", finder)
+    editing.areas(session, subject(done), finder)
     assert [asked.level for asked in finder.asked] == [0, 1, 0, -1, -2, -2, -1, 0, 0]  # three masks, no more
     assert [asked.mask is None for asked in finder.asked] == [True] * 7 + [False, True]
     assert finder.asked[7].mask[40, 74]
     assert not finder.asked[7].mask[40, 75]  # the part that was stepped to
     assert finder.asked[8].box == (30.0, 18.0, 90.0, 72.0)
     assert finder.asked[7].box is None
-    editing.mark(marked, done[:-1], 0.1, "out", finder)  # undone
-    editing.mark(marked, done[:2], 0.1, "out", finder)
+    editing.areas(session, subject(done[:-1]), finder)  # undone
+    editing.areas(session, subject(done[:2]), finder)
     assert len(finder.asked) == 9
     with pytest.raises(MaskError, match="empty"):
-        editing.mark(session, [larger], 0.1, "out", finder)
+        editing.areas(session, subject([larger]), finder)
 
 
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
-    drawn = editing.mark(session, CLICK, 0.1, None, NOBODY)
-    assert np.array_equal(drawn.mask.tensor, editing.mark(session, CLICK, 0.1, "out", NOBODY).mask.tensor)
+    drawn = [editing.areas(session, subject(CLICK, grow=grow), NOBODY).tensor for grow in (None, "out")]
+    assert np.array_equal(*drawn)
     click = [{"tool": "subject", "at": [0.5, 0.5]}]
-    found = editing.mark(session, click, 0.1, None, Finder())
-    assert np.array_equal(found.mask.tensor, editing.mark(session, click, 0.1, "both", Finder()).mask.tensor)
+    found = [editing.areas(session, subject(click, grow=grow), Finder()).tensor for grow in (None, "both")]
+    assert np.array_equal(*found)
 
 
 class SlowFinder(Finder):
@@ -166,34 +181,45 @@ class SlowFinder(Finder):
 
 
 @pytest.fixture
-def edit(monkeypatch, enhancers):
-    """Answers of the page to a list of edits, one after another, with a given segmenter."""
-    from demo import ui
+def ask(monkeypatch, enhancers):
+    """Answers of the page to a visitor with a session, one after another, with a given segmenter."""
+    monkeypatch.setattr(visit, "load", enhancers.__getitem__)
+    monkeypatch.setattr(visit, "VISITORS", visit.Visitors(2))
 
-    monkeypatch.setattr(ui, "load", enhancers.__getitem__)
+    def ask(question, session, data, finder=NOBODY):
+        monkeypatch.setattr(visit, "segmenter", lambda: (finder, "it is a test"))
+        request = types.SimpleNamespace(session_hash=f"visitor {id(session)}")
+        if session is not None:
+            visit.VISITORS.enter(request, session)
+        answers = question(types.SimpleNamespace(_data={"seq": 7, **data}), request)
+        for answer in [answers] if isinstance(answers, dict) else answers:
+            (said,) = [json.loads(value) for key, value in answer.items() if key != "__type__"]
+            assert said.pop("seq") == 7
+            yield said
 
-    def edit(session, done, finder):
-        monkeypatch.setattr(ui, "segmenter", lambda: (finder, "it is a test"))
-        event = types.SimpleNamespace(_data={"edits": done})
-        return ui.on_edit(session, 10, "Outwards", "deepupe", 1.0, event)
-
-    return edit
+    return ask
 
 
-def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, edit):
+def asks(done, **more):
+    return {"recipe": {"ranlen": 1, "subjects": [{"edits": done, **more}]}, "wanted": [0]}
+
+
+def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     finder = SlowFinder()
-    answers = edit(session, [{"tool": "subject", "at": [0.5, 0.5]}], finder)
-    assert next(answers)[3].startswith("Looking at the photo, 1 s so far")
-    *_, other = edit(session, CLICK, finder)  # another visitor, while the first one waits
-    assert "Area A" in other[3]
+    answers = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
+    assert next(answers)["told"].startswith("Looking at the photo, 1 s so far")
+    other = editing.Session(session.path, session.size, session.view)
+    *_, last = ask(visit.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
+    assert last["done"]
     finder.seen.set()
-    *_, (after, _, _, status, _) = answers
-    assert "Area A" in status
-    *_, last = edit(after, [{"tool": "subject", "at": [0.4, 0.5]}], SlowFinder())  # seen once, never again
-    assert "Area A" in last[3]
+    *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
+    assert last["marks"]["0"]["shares"][0] > 0
+    *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.4, 0.5]}]), finder)
+    assert last["done"]
+    assert finder.prepared == 1  # seen once, never again
 
 
-def test_what_cannot_be_answered_is_told_and_the_mask_so_far_stays(session, edit):
+def test_what_cannot_be_answered_is_told(session, ask):
     class Refuses(Finder):
         def segment(self, prepared, prompts):
             raise PromptError("nothing was found there: click the subject again")
@@ -202,59 +228,124 @@ def test_what_cannot_be_answered_is_told_and_the_mask_so_far_stays(session, edit
         ([{"tool": "subject", "at": [0.5, 0.5]}], "Nothing was found there: click the subject again."),
         ([{"tool": "hack"}], "Edit 1: the tool is one of"),
         ([*CLICK] * 1001, "1001 edits; at most 1000"),
+        ([{"ref": "e1"}], "An edit was lost on the way."),
     ):
-        *_, (kept, _, strip, status, _) = edit(session, done, Refuses())
-        assert message in status
-        assert kept == strip == {"__type__": "update"}  # as they were
+        *_, said = ask(visit.on_edit, session, asks(done), Refuses())
+        assert message in said["error"]
+    *_, said = ask(visit.on_edit, session, asks([{"tool": "click", "at": [0.5, 0.5], "radius": 2}]))
+    assert "covers the whole photo" in said["marks"]["0"]["error"]
+    assert list(ask(visit.on_edit, None, asks(CLICK))) == [{"lost": True}]
+    assert list(ask(visit.on_exact, None, asks(CLICK))) == [{"lost": True}]
+
+
+def test_long_edits_are_sent_once(session, ask):
+    stroke = {"id": "e1", "tool": "brush", "points": [[0.2, 0.5], [0.8, 0.5]], "radius": 0.1}
+    *_, first = ask(visit.on_edit, session, asks([stroke]))
+    *_, again = ask(visit.on_edit, session, asks([{"ref": "e1"}]))
+    assert first == again
+
+
+def test_only_uploads_are_read(session, ask, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    (tmp_path / "uploads").mkdir()
+    for path in (session.path, "/etc/passwd", f"{tmp_path}/uploads/../holiday.PNG", None, 7, ["x"]):
+        for question in (visit.on_open, visit.on_mask):
+            (said,) = ask(question, session, {"path": str(path) if path == session.path else path})
+            assert said == {"error": "The upload is gone; open the photo again."}
+    (said,) = ask(visit.on_open, None, {"example": "../../secret"})
+    assert "error" in said
+
+
+def test_a_closed_tab_leaves_nothing_that_can_be_worked_out_again(session, load):
+    visitors, request = visit.Visitors(2), gr.Request(session_hash="a")
+    editing.lighting(session, subject(CLICK), "deepupe-ranlen", NOBODY, load)
+    visitors.enter(request, session)
+    visitors.leave(request)
+    left = visitors.find(request)
+    assert (left.path, len(left.masks.results), len(left.lights.results)) == (session.path, 0, 0)
+    for name in "bc":
+        visitors.enter(gr.Request(session_hash=name), session)
+    assert visitors.find(request) is None
 
 
 def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
-    from demo import ui
     from ranlen.segment import checkpoints
 
     (tmp_path / "sam.pth").write_bytes(b"no checkpoint")
     monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "sam.pth"))
-    segmenter, why = ui.segmenter.__wrapped__()
+    segmenter, why = visit.segmenter.__wrapped__()
     assert segmenter.name == "grabcut"
     assert "sam.pth is damaged or not a checkpoint of SAM" in why
 
 
-def test_all_methods_are_shown_under_one_degree(session, load):
-    session = editing.predict(editing.mark(session, CLICK, 0.1, "out", NOBODY), "star_dce", load)
-    strip = editing.strip(session, "star_dce", 0.0)
-    assert list(strip) == ["global", "blend", "concat", "ranlen"]
-    pictures = [np.asarray(decode(uri)) for uri in strip.values()]
-    for picture in pictures[1:]:
-        assert np.array_equal(picture, pictures[0])  # degree 0: the photo, four times
-    lit = np.asarray(decode(editing.lit(session, "star_dce-ranlen", 1.0)))
-    assert lit.shape == (90, 120, 3)
-    assert np.abs(lit.astype(int) - pictures[0])[45, 60].max() > 2
+def unpack(packed):
+    values = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), np.uint8).reshape(packed["size"])
+    return packed["low"] + np.cumsum(values, 1, dtype=np.uint8) * (packed["high"] - packed["low"]) / 255
 
 
-def test_the_overlay_shows_the_areas(session):
-    session = editing.mark(session, CLICK, 0.1, "out", NOBODY)
-    overlay = np.asarray(decode(editing.areas(session.mask)))
-    assert overlay.shape == (90, 120, 4)
-    c = session.mask.c[0, 0].numpy() == 1
-    assert (overlay[c][:, 3] == 0).all()
-    assert (overlay[session.mask.a[0, 0].numpy() == 1][:, 3] > 0).all()
+@pytest.mark.parametrize("backbone", ["deepupe", "star_dce"])
+def test_a_packed_light_is_small_and_true(session, load, backbone):
+    light = editing.lighting(session, subject(CLICK), f"{backbone}-ranlen", NOBODY, load)
+    packed = wire.packed_light(light, session.view)
+    left, top, width, height = packed["box"]
+    part = (slice(top, top + height), slice(left, left + width))
+    window = light.window[0, 0].numpy()
+    assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 255 + 1e-6
+    assert not np.delete(np.delete(window, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
+    lit = retouch.render(session.view, light, 2.0)
+    assert wire.change(session.view, lit)["box"][2] <= width
+    if backbone == "deepupe":
+        maps = unpack(packed["maps"])
+        step = (packed["maps"]["high"] - packed["maps"]["low"]) / 255
+        expected = light.field.maps()[0].permute(1, 2, 0).numpy()[part]
+        assert (np.abs(maps - expected).max(2)[window[part] > 0] <= step / 2 + 1e-6).all()
+    assert len(json.dumps(packed)) < 200_000
+
+
+def test_outlines_run_around_the_areas(session):
+    found = wire.outlines(editing.areas(session, subject(CLICK), NOBODY))
+    (line,) = found["a"]
+    away = np.hypot(np.array(line[::2]) - 59.5, np.array(line[1::2]) - 44.5)
+    assert np.allclose(away, 18, atol=1.5)
+    assert sum(found["shares"]) == pytest.approx(1, abs=0.001)
+
+
+def test_methods_in_words(session, load):
+    one = subject(CLICK)
+    mask = editing.areas(session, one, NOBODY)
+    words = {}
+    for method in visit.METHODS:
+        light = editing.lighting(session, one, f"deepupe-{method}", NOBODY, load)
+        words[method] = wire.in_words(session.view, retouch.render(session.view, light, 1.0), mask)
+    assert words["global"][2].endswith("% changed")
+    for method in ("blend", "concat", "ranlen"):
+        assert words[method][2] == "Background untouched"
+        assert words[method][1].startswith("Edge ")
+    assert wire.in_words(session.view, session.view, mask)[0] == "Subject +0.0 stops"
 
 
 def test_saving_writes_the_photos_own_kind_at_full_size(session, load, tmp_path):
-    session = editing.predict(editing.mark(session, CLICK, 0.1, "out", NOBODY), "deepupe", load)
-    path = editing.save(session, "deepupe-ranlen", 1.0, tmp_path)
+    done = Recipe((subject(CLICK), subject([])))
+    path = editing.save(session, done, "same", tmp_path, NOBODY, load)
     assert path.name == "holiday_ranlen.png"
     lit = images.read(path)
     assert lit.size == (90, 120)
     assert np.array_equal(lit.pixels[0, 0], images.read(session.path).pixels[0, 0])
+    mask = editing.save_mask(session, done.subjects[0], tmp_path, NOBODY)
+    assert np.array_equal(
+        images.read_mask(mask, (90, 120)),
+        editing.areas(session, subject(CLICK, transition=0), NOBODY).a[0, 0].numpy() == 1,
+    )
 
 
-def test_edits_that_mark_nothing_or_make_no_sense_are_told(session):
+def test_edits_that_make_no_sense_are_told(session):
     with pytest.raises(MaskError, match="empty"):
-        editing.mark(session, [], 0.1, "out", NOBODY)
+        editing.areas(session, subject([]), NOBODY)
     with pytest.raises(EditError, match="edit 1"):
-        editing.mark(session, [{"tool": "hack"}], 0.1, "out", NOBODY)
-    assert editing.unmark(editing.mark(session, CLICK, 0.1, "out", NOBODY)).mask is None
+        editing.read_recipe(session, asks([{"tool": "hack"}])["recipe"])
+    for wrong in (None, 7, "x", [7], {"ranlen": 1}, {"ranlen": 1, "subjects": [None]}, {"ranlen": 1, "subjects": [{}]}):
+        with pytest.raises(EditError):
+            editing.read_recipe(session, wrong)
 
 
 def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
@@ -262,7 +353,7 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
     from gradio_client.exceptions import AppError
 
     client = Client(server, verbose=False)
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/light"]
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/light", "/compare", "/segment"]
     lit = client.predict(
         photo=handle_file(session.path), mask=None, x=0.5, y=0.5, model="star_dce-ranlen", api_name="/light"
     )
@@ -274,6 +365,13 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
     found = client.predict(photo=handle_file(session.path), mask=None, done=done, api_name="/light")
     assert (images.read(found).pixels[45, 60] != before[45, 60]).any()
     assert np.array_equal(images.read(found).pixels[0, 0], before[0, 0])
+    mask = client.predict(photo=handle_file(session.path), done=done, api_name="/segment")
+    assert images.read_mask(mask, (90, 120))[45, 60]
+    sheet = client.predict(photo=handle_file(session.path), mask=handle_file(mask), api_name="/compare")
+    assert images.read(sheet).size[0] > 90
+    recipe = {"ranlen": 1, "backbone": "star_dce", "subjects": [{"edits": CLICK, "degree": 0.5}]}
+    told = client.predict(photo=handle_file(session.path), mask=None, done=recipe, api_name="/light")
+    assert (images.read(told).pixels[45, 60] != before[45, 60]).any()
     with pytest.raises(AppError, match="marked both as the subject and as not"):
         client.predict(
             photo=handle_file(session.path), mask=None, done=[done[0], {**done[0], "add": False}], api_name="/light"

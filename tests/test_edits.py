@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ranlen.edits import CLICK_RADIUS, EditError, parse_edits, rasterise
+from ranlen.edits import CLICK_RADIUS, EditError, pack, parse_edits, rasterise
 from ranlen.regions import disc
 
 CLICK = {"tool": "click", "at": [0.5, 0.5]}
@@ -42,6 +42,32 @@ def test_every_size_of_the_photo_gives_the_same_shape(size):
     )  # strokes are true to a pixel
 
 
+def test_growing_and_shrinking_move_the_border_by_so_many_short_sides():
+    core = draw({**CLICK, "radius": 0.2})
+    larger = draw({**CLICK, "radius": 0.2}, {"tool": "grow", "by": 0.1})
+    assert larger.sum() == pytest.approx(math.pi * 36**2, rel=0.03)
+    smaller = draw({**CLICK, "radius": 0.2}, {"tool": "grow", "by": -0.1})
+    assert smaller.sum() == pytest.approx(math.pi * 12**2, rel=0.06)
+    assert ((smaller <= core) & (core <= larger)).all()
+    assert not draw({"tool": "grow", "by": 0.1}).any()
+    assert not draw({**CLICK, "radius": 0.1}, {"tool": "grow", "by": -0.5}).any()
+
+
+def test_filling_closes_holes_and_nothing_else():
+    ring = [{**CLICK, "radius": 0.3}, {**CLICK, "radius": 0.1, "add": False}]
+    bay = {"tool": "box", "from": [0.4, 0.0], "to": [0.6, 0.2]}
+    assert np.array_equal(draw(*ring, bay, {"tool": "fill"}), draw({**CLICK, "radius": 0.3}, bay))
+
+
+def test_a_mask_from_a_file_travels_as_bits_and_fits_any_size():
+    core = draw({"tool": "brush", "points": [[0.2, 0.2], [0.7, 0.8]], "radius": 0.15})
+    assert np.array_equal(draw(pack(core)), core)
+    assert draw(pack(core), size=(480, 800)).mean() == pytest.approx(core.mean(), rel=0.01)
+    assert draw(pack(core), size=(30, 50)).mean() == pytest.approx(core.mean(), rel=0.05)
+    assert not draw(pack(core), {**pack(core), "add": False}).any()
+    assert len(pack(core)["bits"]) < 1000
+
+
 def test_points_outside_are_moved_to_the_edge():
     core = draw({"tool": "brush", "points": [[-5, 0.5], [5, 0.5]], "radius": 0.02})
     assert core[60].all()
@@ -64,7 +90,7 @@ def test_nothing_marked_is_an_empty_core():
         ([7], "edit 1 is not an object: 7"),
         (
             [CLICK, {"tool": "lasso"}],
-            "edit 2: the tool is one of subject, frame, part, click, box, brush, invert; got 'lasso'",
+            "edit 2: the tool is one of subject, frame, part, click, box, brush, mask, invert, grow, fill; got 'lasso'",
         ),
         ([{"tool": "click"}], "edit 1: a point is two numbers from 0 to 1; got None"),
         ([{"tool": "click", "at": [math.nan, 0]}], "a point is two numbers"),
@@ -78,6 +104,15 @@ def test_nothing_marked_is_an_empty_core():
         ([{**CLICK, "radius": 0}], 'edit 1: "radius" is above 0'),
         ([{**CLICK, "radius": 1e9}], '"radius" is above 0 and at most 2'),
         ([{**CLICK, "radius": math.nan}], '"radius"'),
+        ([{"tool": "grow", "by": 0}], '"by" is from -1 to 1 short sides, and not 0; got 0'),
+        ([{"tool": "grow", "by": math.nan}], '"by" is from -1 to 1'),
+        ([{"tool": "mask", "bits": ""}], '"size" is [height, width], at most 4096 each; got None'),
+        ([{"tool": "mask", "size": [8, 9999], "bits": ""}], '"size" is [height, width]'),
+        ([{"tool": "mask", "size": [8, 8]}], '"bits" do not hold a mask'),
+        ([{"tool": "mask", "size": [8, 8], "bits": "AAAA"}], '"bits" are not a packed mask'),
+        ([{"tool": "mask", "size": [8, 8], "bits": "@"}], '"bits" are not a packed mask'),
+        ([{**pack(np.ones((8, 8), bool)), "size": [9, 9]}], '"bits" do not hold a mask of 9 x 9 pixels'),
+        ([{**pack(np.ones((4096, 4096), bool)), "size": [2, 2]}], '"bits" do not hold a mask of 2 x 2 pixels'),
         ([{**CLICK, "add": "yes"}], '"add" is true or false'),
         ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
         ([{"tool": "brush", "points": [[0, 0]] * 20_001, "radius": 0.1}], '"points" is a list of 1 to 20000'),

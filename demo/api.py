@@ -1,0 +1,185 @@
+"""Endpoints for programs, on widgets nobody sees: they check what is sent and give files back.
+
+`gr.api` would hand over file names as they come, unchecked. With GRADIO_MCP_SERVER=True in the environment (and
+`pip install "gradio[mcp]"`) the same functions are tools of an MCP server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import editing, gpu, visit
+from ranlen import edits, images, recipe, retouch, sheet
+from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.recipe import Subject
+from ranlen.regions import RegionMask
+
+EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
+
+
+def publish() -> None:
+    """Make `/light`, `/segment` and `/compare`."""
+    with gr.Row(visible=False):
+        photo, mask = gr.File(label="photo", type="filepath"), gr.File(label="mask", type="filepath")
+        x, y = gr.Number(0.5, label="x"), gr.Number(0.5, label="y")
+        transition = gr.Number(retouch.DEFAULT_TRANSITION, label="transition")
+        degree, done = gr.Number(1.0, label="degree"), edit_list()
+        model, backbone = gr.Textbox(DEFAULT_MODEL, label="model"), gr.Textbox(DEFAULT_BACKBONE, label="backbone")
+        result = gr.File(label="result")
+        where = [photo, mask, x, y, transition, degree]
+        for name, function, inputs in (
+            ("light", light, [*where, model, done]),
+            ("compare", compare, [*where, backbone, done]),
+            ("segment", segment, [photo, x, y, done]),
+        ):
+            gr.Button().click(function, inputs, result, api_name=name, **EDITS)
+
+
+def edit_list() -> gr.JSON:
+    """Clicks and strokes; a JSON says `"type": {}` of itself, which MCP clients refuse for a schema."""
+    widget = gr.JSON([], label="edits")
+    widget.api_info = lambda: {"type": "array", "items": {"type": "object"}}  # type: ignore[method-assign]
+    return widget
+
+
+def light(
+    photo: str,
+    mask: str | None = None,  # a default of none is what lets programs leave it out
+    x: float = 0.5,
+    y: float = 0.5,
+    transition: float = retouch.DEFAULT_TRANSITION,
+    degree: float = 1.0,
+    model: str = DEFAULT_MODEL,
+    done: list[Any] | dict[str, Any] | None = None,
+) -> str:
+    """Light the subject of a photo: a mask file says where it is, or edits, or one click on it.
+
+    Args:
+        photo: the dark photo.
+        mask: a picture of the same size, white on the subject; or none.
+        x: a place on the subject when there is neither mask nor edits, from 0 (left) to 1 (right).
+        y: the same, from 0 (top) to 1 (bottom).
+        transition: width of the fade, as a fraction of the short side.
+        degree: how much light, from 0 to 2.
+        model: a published model, "deepupe-ranlen" for one.
+        done: clicks, frames and strokes, see `ranlen.edits`; for example
+            [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
+            Or a session as the page saves it, which brings its own settings, see `ranlen.recipe`.
+
+    Returns:
+        The lit photo, a file of the same kind.
+    """
+
+    def work() -> Path:
+        path = visit.fresh_folder() / editing.result_name(Path(photo))
+        if isinstance(done, dict) and not mask:
+            session = opened(photo, done)
+            with visit.NETWORKS:
+                return editing.save(
+                    session, recipe.parse_recipe(done), "same", path.parent, visit.segmenter()[0], visit.load
+                )
+        enhancer = visit.load(model)
+        found = areas(photo, mask, done or click(x, y), transition)
+        with visit.NETWORKS:
+            lit = gpu.light(images.read(photo), found, enhancer, degree)
+        lit.write(path)
+        return path
+
+    return told(photo, work)
+
+
+def compare(
+    photo: str,
+    mask: str | None = None,
+    x: float = 0.5,
+    y: float = 0.5,
+    transition: float = retouch.DEFAULT_TRANSITION,
+    degree: float = 1.0,
+    backbone: str = DEFAULT_BACKBONE,
+    done: list[Any] | None = None,
+) -> str:
+    """One labelled sheet of a photo: as it is, and lit by Global, Blend, Concat and RANLEN. Arguments as of `/light`.
+
+    Args:
+        photo: the dark photo.
+        mask: a picture of the same size, white on the subject; or none.
+        x: a place on the subject, from 0 to 1.
+        y: the same.
+        transition: width of the fade, as a fraction of the short side.
+        degree: how much light, from 0 to 2.
+        backbone: "deepupe" or "star_dce".
+        done: edits, see `/light`.
+
+    Returns:
+        A PNG file.
+    """
+
+    def work() -> Path:
+        path = visit.fresh_folder() / f"{Path(photo).stem}_compared.png"
+        enhancers = [visit.load(f"{backbone}-{method}") for method in visit.METHODS]
+        found = areas(photo, mask, done or click(x, y), transition)
+        view = retouch.view(images.read(photo))
+        with visit.NETWORKS:
+            results = retouch.compare(view, found, enhancers, degree)
+        sheet.contact_sheet(results, found).write(path)
+        return path
+
+    return told(photo, work)
+
+
+def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | None = None) -> str:
+    """Find the subject of a photo.
+
+    Args:
+        photo: the dark photo.
+        x: a place on the subject when there are no edits, from 0 to 1.
+        y: the same.
+        done: edits, see `/light`.
+
+    Returns:
+        A PNG file of the photo's size, white on the subject: what `/light` takes as a mask.
+    """
+
+    def work() -> Path:
+        session = opened(photo, done or click(x, y))
+        subject = Subject(tuple(edits.parse_edits(done or click(x, y))))
+        return editing.save_mask(session, subject, visit.fresh_folder(), visit.segmenter()[0])
+
+    return told(photo, work)
+
+
+def told(photo: str, work: Callable[[], Path]) -> str:
+    """What `work` writes; what is wrong with the question is told to who asked."""
+    if not photo:
+        raise gr.Error("a photo is needed", print_exception=False)
+    try:
+        return str(work())
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def click(x: float, y: float) -> list[Any]:
+    """One click as edits."""
+    return [{"tool": "subject", "at": [x, y]}]
+
+
+def opened(photo: str, done: Any) -> editing.Session:
+    """A session on a photo; the segmenter has looked at it where it will be asked."""
+    session = editing.open_photo(photo)
+    if any(
+        edit.tool == "subject" or edit.tool == "frame" for s in recipe.parse_recipe(done).subjects for edit in s.edits
+    ):
+        visit.ENCODER.submit(editing.look, session, visit.segmenter()[0]).result()
+    return session
+
+
+def areas(photo: str, mask: str | None, done: Any, transition: float) -> RegionMask:
+    """The areas of a photo from a mask file, or from edits if there is none."""
+    if mask:
+        return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)
+    subject = Subject(tuple(edits.parse_edits(done)), transition=transition)
+    return editing.areas(opened(photo, done), subject, visit.segmenter()[0])

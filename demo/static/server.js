@@ -1,0 +1,151 @@
+// Questions to the server and what comes of the answers: outlines, lights, exact frames. Each question carries a
+// number; an answer to an old one is not used.
+
+const marks = new Map(), lights = new Map(); // by `keyOf` and, for lights, backbone: what was asked is not asked again
+const shown = new Map();                     // by subject: its latest light, until a newer one comes
+const sent = new Map();                      // long edits that the server has, by their JSON
+let counter = 0, pending = null, exact = null, exactSeq = 0, waiting = false;
+
+const keyOf = (each) => JSON.stringify([each.edits, each.transition, each.grow]);
+const lightKey = (each) => recipe.backbone + keyOf(each);
+const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { return {}; } };
+
+// One question of a kind at a time; of those that come meanwhile, the last. (Gradio's own `always_last` would send the
+// first one's data again.) An answer that never comes is waited for two minutes.
+const busy = new Map(), next = new Map();
+function ask(name, data = {}) {
+  counter += 1;
+  const question = { seq: counter, ...data };
+  if (busy.has(name)) next.set(name, question);
+  else send(name, question);
+  return counter;
+}
+function send(name, question) {
+  clearTimeout(busy.get(name));
+  busy.set(name, setTimeout(() => { answered(name); wait(false); }, 120000));
+  trigger(name, question);
+}
+function answered(name) {
+  clearTimeout(busy.get(name));
+  busy.delete(name);
+  const question = next.get(name);
+  next.delete(name);
+  if (question) send(name, question);
+}
+
+// The recipe with long edits as references, once the server has them.
+function wired(names = null) {
+  const brief = (edit) => {
+    const text = JSON.stringify(edit);
+    if (text.length < 120) return edit;
+    if (sent.has(text)) return { ref: sent.get(text) };
+    const id = `e${counter}-${Math.random().toString(36).slice(2, 8)}`;
+    names?.push([text, id]);
+    return { id, ...edit };
+  };
+  const plain = session();
+  return { ...plain, subjects: plain.subjects.map((each) => ({ ...each, edits: each.edits.map(brief) })) };
+}
+
+// Something changed: ask for what is not known, draw what is.
+function changed() {
+  const wanted = recipe.subjects.flatMap((each, i) => (each.edits.length && !lights.has(lightKey(each)) ? [i] : []));
+  exact = null;
+  if (photo && wanted.length) {
+    const names = [], keys = recipe.subjects.map((each) => [each.id, keyOf(each), lightKey(each)]);
+    const seq = ask('edit', { recipe: wired(names), wanted });
+    pending = { seq, keys, names };
+  } else pending = null;
+  for (const each of recipe.subjects) {
+    if (!each.edits.length) shown.delete(each.id);
+    else if (lights.has(lightKey(each))) shown.set(each.id, lights.get(lightKey(each)));
+  }
+  if (!pending && !(sliding && live())) settle();
+  if (!pending && slow && !sliding) prepare();
+  wait(Boolean(pending));
+  refresh();
+  if (mode === 'compare') askMethods();
+}
+
+function wait(on) { waiting = on; $('.rl-app').classList.toggle('rl-waiting', on); }
+
+// When the hand rests, the server's own picture replaces the preview.
+let settling = 0;
+function settle(after = 0) {
+  clearTimeout(settling);
+  if (!photo || !marked()) return;
+  settling = setTimeout(() => { exactSeq = ask('exact', { recipe: wired() }); }, after);
+}
+
+watch('answer', async () => {
+  const said = answerOf(props.answer), question = pending;
+  if (said.done || said.error || said.lost) answered('edit');
+  if (said.lost) { lost(); return; }
+  if (!question || said.seq !== question.seq) return;
+  if (said.told) { hint(said.told); return; }
+  if (said.error) { wait(false); pending = null; toast(said.error); refresh(); return; }
+  for (const [i, found] of Object.entries(said.marks ?? {})) {
+    const [id, key] = question.keys[i];
+    if (found.error !== undefined) { shown.delete(id); marks.delete(key); if (found.error) toast(found.error); }
+    else marks.set(key, outlined(found));
+  }
+  if (said.lights) {
+    const made = await Promise.all(Object.entries(said.lights).map(async ([i, packed]) => [i, await unpackLight(packed)]));
+    for (const [i, light] of made) {
+      const [id, , key] = question.keys[i];
+      keepLight(lights, key, light);
+      shown.set(id, light);
+    }
+  }
+  if (said.done && pending === question) {
+    for (const [text, id] of question.names) sent.set(text, id);
+    pending = null;
+    wait(false);
+    learnt('click');
+    clockShader();
+    settle();
+  }
+  if (said.marks) flash();
+  refresh();
+});
+
+watch('frame', async () => {
+  const said = answerOf(props.frame);
+  answered('exact');
+  if (said.lost) { lost(); return; }
+  if (said.seq !== exactSeq || pending || !said.box) return;
+  const bitmap = said.png ? await bitmapOf(said.png) : null;
+  if (said.seq !== exactSeq || dragging()) return;
+  exact = { box: said.box, bitmap };
+  element.dispatchEvent(new CustomEvent('exact'));
+  render();
+});
+
+// The server has forgotten the photo, after a restart for one.
+function lost() {
+  wait(false);
+  pending = null;
+  toast('The connection was lost. Open the photo again; what you marked can be saved as a session first.');
+}
+
+function keepLight(map, key, light) {
+  map.set(key, light);
+  for (const [old, each] of map) {
+    if (map.size <= 16) break;
+    if ([...shown.values()].includes(each)) continue;
+    map.delete(old);
+    freeLight(each);
+  }
+}
+
+function forget() {
+  for (const light of lights.values()) freeLight(light);
+  marks.clear(); lights.clear(); shown.clear(); sent.clear();
+  pending = exact = null;
+}
+
+async function bitmapOf(uri) {
+  const [head, data] = uri.split(',');
+  const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: head.slice(5).split(';')[0] }), { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+}

@@ -1,0 +1,133 @@
+"""What travels to the browser: photos to the byte, lights for its shader, outlines of areas, figures in words.
+
+A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `static/light.js` unpacks
+it and renders it as `ranlen.retouch.render` does, at any degree, at most two levels apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranlen import metrics
+from ranlen.images import Photo
+from ranlen.regions import RegionMask, resize
+from ranlen.retouch import Lighting, to_tensor
+
+Box = tuple[int, int, int, int]  # left, top, width, height
+
+
+def png(pixels: np.ndarray) -> str:
+    """Pixels (H, W, 3) as a data URI, to the byte: light multiplies what a JPEG would lose."""
+    _, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return f"data:image/png;base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def change(before: Photo, after: Photo) -> dict[str, Any]:
+    """The part of a photo that changed: its box, and its pixels."""
+    left, top, width, height = box = _box((before.pixels != after.pixels).any(2))
+    return {"box": box, "png": png(after.pixels[top : top + height, left : left + width]) if width else ""}
+
+
+def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
+    """A light for the shader.
+
+    Returns:
+        kind: "gain" or "curves"; steps: how many curves; box: where the photo can change; grey: of the photo;
+        maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
+        window: likewise, (h, w, 1), or none.
+    """
+    dose = lighting.field.dosed(1.0)
+    size = photo.size
+    maps = _fitting(lighting.field.maps(), size)
+    window = None if lighting.window is None else _fitting(lighting.window, size)[0, 0].numpy()
+    box = (0, 0, size[1], size[0]) if window is None else _box(window > 0)
+    part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
+    whole = maps.shape[-2:] != size
+    if not whole:
+        maps = (maps if window is None else maps * torch.from_numpy(window > 0))[(..., *part)]
+    steps = maps.shape[1] // 3
+    rows = maps.unflatten(1, (steps, 3))[0].permute(0, 2, 3, 1).flatten(0, 1).numpy()
+    return {
+        "kind": dose.kind,
+        "steps": steps,
+        "box": box,
+        "grey": photo.grey,
+        "whole": whole,
+        "maps": _packed(rows),
+        "window": None if window is None else _packed(window[part][..., None]),
+    }
+
+
+def outlines(mask: RegionMask) -> dict[str, Any]:
+    """Borders of A and of A or B as closed lines, flat lists of x, y in cells of the mask, and the areas' shares."""
+    shapes = (mask.tensor[0] >= 0.5).numpy().astype(np.uint8)
+    lines = []
+    for shape in shapes:
+        found, _ = cv2.findContours(shape, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        simple = [cv2.approxPolyDP(line, 0.6, True) for line in found]
+        lines.append([line.ravel().tolist() for line in simple if len(line) > 2])
+    shares = [round(float(share), 4) for share in mask.coverage()]
+    return {"size": list(mask.size), "a": lines[0], "b": lines[1], "shares": shares}
+
+
+def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Booleans (H, W) at another size, by half of each cell."""
+    if core.shape == size:
+        return core
+    cover = cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(cover >= 128)
+
+
+def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
+    """What a light did, for somebody who takes photos: to the subject, to its edge, to everything else."""
+    before, after = to_tensor(photo.pixels), to_tensor(lit.pixels)
+    gain = torch.log2(metrics.tone(after) / metrics.tone(before))
+    mask = mask.resize(photo.size)
+    subject = 2.2 * float(gain[mask.a >= 0.5].median()) if bool((mask.a >= 0.5).any()) else 0.0
+    outside = mask.c[0, 0].numpy() == 1
+    changed = float((photo.pixels != lit.pixels).any(2)[outside].mean()) if outside.any() else 0.0
+    words = [f"Subject {subject:+.1f} stops"]
+    if changed > 0:
+        return [*words, "Edge none", f"Background {changed:.0%} changed"]
+    slope = float(metrics.peak_slope(_profile(gain, mask)))
+    seen = "soft" if slope < 2.5 else "faint line" if slope < 4 else "visible line"
+    return [*words, f"Edge {seen} ({slope:.1f})", "Background untouched"]
+
+
+def _profile(gain: Tensor, mask: RegionMask) -> Tensor:
+    """Median log gain against the way from A to C, (1, bins), as `metrics` has it; NaN where no pixel is."""
+    edges = torch.linspace(-metrics.PROFILE_REACH, 1 + metrics.PROFILE_REACH, metrics.PROFILE_BINS + 1)
+    bins = torch.bucketize(mask.way().flatten(), edges, right=True) - 1
+    flat = gain.flatten()
+    rows = [flat[bins == i] for i in range(metrics.PROFILE_BINS)]
+    return torch.stack([row.median() if len(row) else flat.new_tensor(torch.nan) for row in rows])[None]
+
+
+def _packed(rows: np.ndarray) -> dict[str, Any]:
+    """Floats (h, w, c) as 8 bits between their least and most; differences along the rows, deflated, in base64."""
+    low, high = (float(rows.min()), float(rows.max())) if rows.size else (0.0, 0.0)
+    scale = (high - low) / 255 or 1.0
+    values = np.rint((rows - low) / scale).astype(np.uint8)
+    steps = np.diff(values, axis=1, prepend=np.uint8(0))
+    data = base64.b64encode(zlib.compress(steps.tobytes(), 1)).decode()
+    return {"size": list(rows.shape), "low": low, "high": low + 255 * scale, "data": data}
+
+
+def _fitting(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps no larger than the photo."""
+    return resize(maps, (min(maps.shape[-2], size[0]), min(maps.shape[-1], size[1])))
+
+
+def _box(inside: np.ndarray) -> Box:
+    """The smallest box around what is True."""
+    rows, cols = (np.flatnonzero(inside.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(cols[0]), int(rows[0]), int(cols[-1] - cols[0]) + 1, int(rows[-1] - rows[0]) + 1

@@ -1,0 +1,183 @@
+"""All that was done to a photo, as a value: its subjects, and how much light each gets.
+
+The page keeps it while somebody works, a session file holds it as JSON, the command line repeats it on any photo:
+
+    {"ranlen": 1, "backbone": "deepupe",
+     "subjects": [{"edits": [...], "degree": 1.0, "transition": 0.1, "grow": "out"}]}
+
+Edits are those of `ranlen.edits`; without "grow", Area B lies where it suits a found subject, or a drawn one. A plain
+list of edits is a recipe of one subject, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ranlen.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
+from ranlen.shapes import Size
+
+if TYPE_CHECKING:
+    from ranlen.enhancer import Enhancer
+    from ranlen.images import Photo
+    from ranlen.regions import Grow, RegionMask
+    from ranlen.retouch import Lighting
+    from ranlen.segment.prompts import Prompts
+    from ranlen.segment.question import Answers
+
+VERSION = 1
+BACKBONES = ("deepupe", "star_dce", "zero_dce")
+GROW = ("out", "in", "both")
+MAX_SUBJECTS = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing to light.
+
+    Attributes:
+        edits: what marks it.
+        degree: how much light it gets, 0 to 2.
+        transition: width of its soft edge, as a fraction of the short side.
+        grow: where that lies, or none for where it suits.
+    """
+
+    edits: tuple[Edit, ...]
+    degree: float = 1.0
+    transition: float = 0.1
+    grow: Grow | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Subjects, and the backbone that predicts their light."""
+
+    subjects: tuple[Subject, ...]
+    backbone: str = BACKBONES[0]
+
+    @property
+    def model(self) -> str:
+        """The network that lights them."""
+        return f"{self.backbone}-ranlen"
+
+
+def parse_recipe(data: Any) -> Recipe:
+    """Read a recipe, or a plain list of edits, as JSON gives it.
+
+    Raises:
+        EditError: it is neither, or a setting makes no sense.
+    """
+    if isinstance(data, Sequence) and not isinstance(data, str | bytes):
+        return Recipe((Subject(tuple(parse_edits(data))),))
+    if not isinstance(data, Mapping):
+        raise EditError(f"edits are a list, or a session as the page saves it; got {type(data).__name__}")
+    if data.get("ranlen") != VERSION:
+        raise EditError(f'a session says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
+    subjects = data.get("subjects")
+    if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
+        raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
+    if (backbone := data.get("backbone", BACKBONES[0])) not in BACKBONES:
+        raise EditError(f'"backbone" is one of {", ".join(BACKBONES)}; got {brief(backbone)}')
+    return Recipe(tuple(_subject(number, entry) for number, entry in enumerate(subjects, 1)), backbone)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe from a JSON file.
+
+    Raises:
+        EditError: not a file, not JSON, or no recipe.
+    """
+    return parse_recipe(read_json(path))
+
+
+def is_session(path: Path) -> bool:
+    """Whether a file brings settings of its own and not only a list of edits."""
+    return isinstance(read_json(path), Mapping)
+
+
+def areas(
+    subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
+) -> tuple[RegionMask, Answers]:
+    """The areas of a subject, drawn by page and command line alike.
+
+    Args:
+        subject: what to mark.
+        size: (height, width) of `retouch.view`, where both draw.
+        ask: a segmenter that has seen that view.
+        known: its earlier answers, which are not asked for again.
+
+    Returns:
+        The areas, and the answers to the subject's clicks.
+
+    Raises:
+        MaskError: nothing or everything is marked.
+        PromptError: the clicks cannot be answered.
+    """
+    from ranlen import retouch  # takes two seconds to import; what is wrong with a recipe is said before
+    from ranlen.segment.question import answer, asked
+
+    question = asked(subject.edits)
+    found = answer(question, size, ask, known)
+    suits = retouch.GROW_FOUND if question else retouch.GROW_DRAWN
+    core = rasterise(subject.edits, size, found.get(question))
+    return retouch.region_mask(core, transition=subject.transition, grow=subject.grow or suits), found
+
+
+def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
+    """Light all subjects of a photo.
+
+    Args:
+        photo: the dark photo.
+        recipe: what to do.
+        ask: a segmenter that has seen `retouch.view(photo)`.
+        enhancer: the network `recipe.model`.
+    """
+    from ranlen import retouch
+
+    view = retouch.view(photo)
+    masks = (areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
+    lights = [retouch.predict(view, mask, enhancer) for mask in masks]
+    return render(photo, [(light, subject.degree) for light, subject in zip(lights, recipe.subjects, strict=True)])
+
+
+def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
+    """A photo under lights of several subjects, each with its degree.
+
+    Where two meet they do not add up: the brighter one counts, whatever their order.
+    """
+    from ranlen import retouch
+
+    if len(lights) == 1:
+        return retouch.render(photo, *lights[0])
+    pixels = photo.pixels.copy()
+    for light, degree in lights:
+        np.maximum(pixels, retouch.render(photo, light, degree).pixels, out=pixels)
+    return dataclasses.replace(photo, pixels=pixels)
+
+
+def _subject(number: int, entry: Any) -> Subject:
+    if not isinstance(entry, Mapping):
+        raise EditError(f"subject {number} is not an object: {brief(entry)}")
+    grow = entry.get("grow")
+    if grow is not None and grow not in GROW:
+        raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
+    done = tuple(parse_edits(entry.get("edits")))
+    return Subject(done, _between(number, entry, "degree", 2), _between(number, entry, "transition", 1), grow)
+
+
+def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:
+    default = next(field.default for field in dataclasses.fields(Subject) if field.name == name)
+    value = entry.get(name, default)
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not (math.isfinite(value) and 0 <= value <= most)
+    ):
+        raise EditError(f'subject {number}: "{name}" is a number from 0 to {most:g}; got {brief(value)}')
+    return float(value)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from ranlen import cli, images, recipe, retouch, weights
+from ranlen.edits import EditError
+
+LEFT = {"tool": "click", "at": [0.25, 0.5], "radius": 0.15}
+RIGHT = {"tool": "click", "at": [0.75, 0.5], "radius": 0.15}
+SESSION = {
+    "ranlen": 1,
+    "backbone": "star_dce",
+    "subjects": [{"edits": [LEFT], "degree": 0.5, "transition": 0.05}, {"edits": [RIGHT], "grow": "in"}],
+}
+
+
+def nobody(prompts):
+    raise AssertionError("no edit asks for a segmenter")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, weights_folder, photo):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RANLEN_WEIGHTS", str(weights_folder))
+    photo.write("a.png")
+    (tmp_path / "session.json").write_text(json.dumps(SESSION))
+    (tmp_path / "list.json").write_text(json.dumps([LEFT]))
+    return tmp_path
+
+
+def test_a_plain_list_is_a_recipe_of_one_subject():
+    (subject,) = recipe.parse_recipe([LEFT]).subjects
+    assert (subject.degree, subject.transition, subject.grow) == (1.0, retouch.DEFAULT_TRANSITION, None)
+    assert subject.edits[0].tool == "click"
+
+
+def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
+    both = recipe.parse_recipe(SESSION)
+    enhancer = enhancers["star_dce-ranlen"]
+    lit = recipe.light(photo, both, nobody, enhancer)
+    alone = [recipe.light(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
+    assert np.array_equal(lit.pixels, np.maximum(photo.pixels, np.maximum(*(one.pixels for one in alone))))
+    assert (lit.pixels[:, 60:] != photo.pixels[:, 60:]).any()
+    assert np.array_equal(lit.pixels[0], photo.pixels[0])
+
+
+def test_the_command_line_repeats_a_session(folder, photo):
+    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "session.json"]) == 0
+    expected = recipe.light(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
+    assert np.array_equal(images.read("b.png").pixels, expected.pixels)
+
+
+def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
+    options = ["--degree", "0.5", "--transition", "0.05", "--model", "star_dce-ranlen"]
+    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0
+    expected = recipe.light(
+        photo,
+        recipe.parse_recipe(SESSION | {"subjects": SESSION["subjects"][:1]}),
+        nobody,
+        weights.load("star_dce-ranlen"),
+    )
+    assert np.array_equal(images.read("b.png").pixels, expected.pixels)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            ["light", "a.png", "--degree", "0.5"],
+            "session.json is a session with settings of its own; leave out --degree",
+        ),
+        (["light", "a.png", "--model", "deepupe-concat"], "leave out --model"),
+        (["compare", "a.png"], "session.json has 2 subjects; a sheet compares one"),
+    ],
+)
+def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, message):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "-o", "b.png", "--edits", "session.json"])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "edits are a list, or a session as the page saves it; got NoneType"),
+        ({"ranlen": 2}, 'a session says "ranlen": 1; got 2'),
+        ({"subjects": []}, '"subjects" is a list of 1 to 8; got []'),
+        ({"subjects": [{"edits": []}] * 9}, '"subjects" is a list of 1 to 8'),
+        ({"subjects": [7]}, "subject 1 is not an object: 7"),
+        ({"subjects": [{}]}, "edits are a list; got NoneType"),
+        ({"subjects": [{"edits": [], "degree": 3}]}, 'subject 1: "degree" is a number from 0 to 2; got 3'),
+        ({"subjects": [{"edits": [], "degree": math.nan}]}, '"degree" is a number from 0 to 2'),
+        ({"subjects": [{"edits": [], "transition": True}]}, '"transition" is a number from 0 to 1; got True'),
+        ({"subjects": [{"edits": [], "grow": "up"}]}, "\"grow\" is one of out, in, both, or null; got 'up'"),
+        ({"backbone": "best"}, "\"backbone\" is one of deepupe, star_dce, zero_dce; got 'best'"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_one_line(change, message):
+    with pytest.raises(EditError) as caught:
+        recipe.parse_recipe(change and SESSION | change)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_backbones_are_those_there_are():
+    from ranlen.backbones import BACKBONES
+    from ranlen.regions import GROW
+
+    assert tuple(BACKBONES) == recipe.BACKBONES
+    assert recipe.GROW == GROW
