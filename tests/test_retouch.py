@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
@@ -90,7 +91,9 @@ def test_a_big_photo_is_lit_like_its_small_copy(enhancers):
     pixels = np.stack([40 + 30 * np.sin(x / 200), 40 + 30 * np.cos(y / 150), 40 + 0 * x], -1).astype(np.uint8)
     photo = Photo(pixels)
     mask = retouch.region_mask(regions.disc(photo.size, (900, 600), 300))
-    lighting = retouch.predict(photo, mask, enhancers["deepupe-ranlen"])
+    enhancer = copy.deepcopy(enhancers["deepupe-ranlen"])
+    enhancer.backbone.tail.start_faded()  # as any that was trained: the window ends what has nearly faded
+    lighting = retouch.predict(photo, mask, enhancer)
     small = Photo(np.ascontiguousarray(pixels[1::3, 1::3]))
     big = retouch.render(photo, lighting).pixels[1::3, 1::3].astype(int)
     assert np.abs(big - retouch.render(small, lighting).pixels).max() <= 2
