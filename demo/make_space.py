@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ZERO_TORCH = "2.11.0"  # the newest that ZeroGPU takes
 PARTS = ("app.py", "LICENSE", "ranlen", "demo", "weights")
-LEFT_OUT = ("__pycache__", "*.pyc", "*.ipynb", "readme.jpg", "page.jpg", "make_*.py")
+LEFT_OUT = ("__pycache__", "*.pyc", "*.ipynb", "readme.jpg", "page.jpg", "page.gif", "make_*.py")
 LIMIT = 60e6  # bytes
 README = """---
 title: RANLEN

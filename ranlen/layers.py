@@ -93,18 +93,17 @@ class PlainTail(MaskedLayer):
         return light
 
 
-@torch.library.custom_op("ranlen::smooth_ramp", mutates_args=())
 def smooth_ramp(mask: Tensor) -> Tensor:
-    """1 in A, smoothly down across B, 0 in C: (N, 1, H, W) for a mask (N, 2, H, W), from distances to A and to C.
-
-    An operator of torch's own kind, so that a compiled or exported network keeps it as it is.
-    """
+    """1 in A, smoothly down across B, 0 in C: (N, 1, H, W) for a mask (N, 2, H, W), from distances to A and to C."""
     return smoothstep(RegionMask(mask).ramp()).to(mask.dtype)
 
 
-@smooth_ramp.register_fake
-def _(mask: Tensor) -> Tensor:
-    return torch.empty_like(mask[:, :1], memory_format=torch.contiguous_format)
+# An operator of torch's own kind, so that a compiled or exported network keeps it whole. Not by `custom_op`: when that is
+# first called it imports torch's compiler, which takes longer than lighting a photo.
+OPERATORS = torch.library.Library("ranlen", "DEF")
+OPERATORS.define("smooth_ramp(Tensor mask) -> Tensor")
+OPERATORS.impl("smooth_ramp", smooth_ramp, "CompositeExplicitAutograd")
+OPERATORS.impl("smooth_ramp", lambda mask: mask.new_empty(mask[:, :1].shape), "Meta")
 
 
 class RanlenTail(MaskedLayer):
@@ -137,7 +136,7 @@ class RanlenTail(MaskedLayer):
 
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
         """Refine a light (N, C, h, w) under a mask (N, 2, H, W)."""
-        gamma, beta = self.modulation(smooth_ramp(mask))
+        gamma, beta = self.modulation(torch.ops.ranlen.smooth_ramp(mask))
         size = (light.shape[-2], light.shape[-1])
         return resize(gamma, size) * self.refine(light) + resize(beta, size)
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -102,3 +105,14 @@ def test_a_plain_norm_does_not_look_at_the_mask(mask):
     norm = PlainNorm(3).eval()
     x = torch.randn(2, 3, 60, 80, generator=torch.Generator().manual_seed(1))
     assert torch.equal(norm(x, mask.tensor), norm(x, 1 - mask.tensor))
+
+
+@pytest.mark.slow
+def test_predicting_does_not_import_the_compiler():
+    """It takes longer than lighting a photo."""
+    code = (
+        "import sys, torch; from ranlen.layers import RanlenTail;"
+        "RanlenTail(3)(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 16, 16)); print('torch._dynamo' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
