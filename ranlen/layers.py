@@ -98,8 +98,8 @@ def smooth_ramp(mask: Tensor) -> Tensor:
     return smoothstep(RegionMask(mask).ramp()).to(mask.dtype)
 
 
-# An operator of torch's own kind, so that a compiled or exported network keeps it whole. Not by `custom_op`: when that is
-# first called it imports torch's compiler, which takes longer than lighting a photo.
+# An operator of torch's own kind, so that a compiled or exported network keeps it whole. Not by `custom_op`: its first
+# call imports torch's compiler, which takes longer than lighting a photo.
 OPERATORS = torch.library.Library("ranlen", "DEF")
 OPERATORS.define("smooth_ramp(Tensor mask) -> Tensor")
 OPERATORS.impl("smooth_ramp", smooth_ramp, "CompositeExplicitAutograd")
