@@ -172,7 +172,8 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
         return _encode(photo, kind, quality)
     except (ValueError, OSError, struct.error) as error:  # too wide for it, or too much EXIF
         reason = " ".join(str(error).split())
-        raise ImageError(f"{kind} cannot hold this photo ({reason}); write a .png or .tif") from None
+        others = ".tif" if kind == "PNG" else ".png or .tif"
+        raise ImageError(f"{kind} cannot hold this photo ({reason}); write a {others}") from None
 
 
 def _encode(photo: Photo, kind: str, quality: int) -> bytes:
@@ -285,6 +286,8 @@ def _bits(image: Image.Image, data: bytes) -> int:
 
 def _decode_16_bit(data: bytes) -> np.ndarray:
     """(H, W, C) uint16, C from 1 to 4, from a PNG or TIFF."""
+    if not lossless.png_is_whole(data):  # OpenCV would make room for whatever length a chunk claims, 4 GB too
+        raise ImageError("the file is damaged or cut short")
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.dtype != np.uint16:
         raise ImageError("its 16-bit pixels cannot be decoded; save it as 16-bit RGB PNG or TIFF")

@@ -265,3 +265,21 @@ def test_hostile_settings_are_refused_in_one_line(text, message, tmp_path):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(tmp_path / "a.toml", {})
     assert len(str(caught.value)) < 500
+
+
+def test_a_row_that_png_cannot_hold_is_refused_in_one_line():
+    thread = Photo(np.zeros((1, 1_000_001, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"PNG cannot hold this photo \(1000001 x 1 pixels.*write a \.tif"):
+        images.encode(thread, "PNG")
+
+
+def test_a_chunk_that_claims_more_than_the_file_holds_is_not_made_room_for(tmp_path, monkeypatch):
+    """OpenCV asks for 4 GB, and then finds that they are not there."""
+    path = tmp_path / "deep.png"
+    Photo(np.full((8, 8, 3), 300, np.uint16)).write(path)
+    whole = path.read_bytes()
+    at = whole.index(b"IDAT")
+    path.write_bytes(whole[: at - 4] + b"\xff\xff\xff\xff" + whole[at:])
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        images.read(path)
