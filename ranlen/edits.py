@@ -45,6 +45,7 @@ MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
 MAX_SIDE = 4096  # of a mask in the list
+MAX_MASKS = 16  # in a list: each may be a few bytes that unpack to 17 million pixels
 
 
 class EditError(ValueError):
@@ -84,6 +85,8 @@ def parse_edits(data: Any) -> list[Edit]:
         raise EditError(f"edits are a list; got {type(data).__name__}")
     if len(data) > MAX_EDITS:
         raise EditError(f"{len(data)} edits; at most {MAX_EDITS} are drawn")
+    if (masks := sum(isinstance(each, Mapping) and each.get("tool") == "mask" for each in data)) > MAX_MASKS:
+        raise EditError(f"{masks} masks; at most {MAX_MASKS} are drawn")
     edits = [_parse(number, entry) for number, entry in enumerate(data, 1)]
     if (count := sum(len(edit.points) for edit in edits)) > MAX_POINTS:
         raise EditError(f"{count} points; at most {MAX_POINTS} are drawn")

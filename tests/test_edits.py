@@ -117,6 +117,7 @@ def test_nothing_marked_is_an_empty_core():
         ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
         ([{"tool": "brush", "points": [[0, 0]] * 20_001, "radius": 0.1}], '"points" is a list of 1 to 20000'),
         ([CLICK] * 1001, "1001 edits; at most 1000"),
+        ([{"tool": "mask"}] * 17, "17 masks; at most 16"),
         ([{"tool": "brush", "points": [[0, 0]] * 15_000, "radius": 0.1}] * 2, "30000 points; at most 20000"),
     ],
 )
