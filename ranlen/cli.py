@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--box", type=numbers(4), metavar="X0,Y0,X1,Y1", help="a box around the subject")
     command.add_argument(
-        "--segmenter", choices=SEGMENTERS, default="auto", help="auto: SAM where its weights are [auto]"
+        "--segmenter", choices=SEGMENTERS, default="auto", help="auto: SAM, or GrabCut without its package [auto]"
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.set_defaults(run=run_segment)

@@ -33,9 +33,12 @@ class WeightsError(ValueError):
 
 
 def folder() -> Path:
-    """Where published weights lie: in RANLEN_WEIGHTS, or inside an installed package, or beside it in a checkout."""
-    if os.environ.get("RANLEN_WEIGHTS"):
-        return Path(os.environ["RANLEN_WEIGHTS"])
+    """Where published networks are looked for: in RANLEN_WEIGHTS, or where the package has its own."""
+    return Path(os.environ.get("RANLEN_WEIGHTS") or shipped())
+
+
+def shipped() -> Path:
+    """Where the weights lie that came with the code: inside an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "published"
     return installed if installed.exists() else package.parent / "weights"

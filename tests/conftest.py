@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("RANLEN_SEGMENTER", "grabcut")  # at once; what tests SAM says so
 
 import json
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from ranlen.backbones import BACKBONES
 from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.images import Photo
 from ranlen.regions import RegionMask
+from ranlen.segment import checkpoints, choice
 
 torch.set_num_threads(2)
 
@@ -27,6 +29,15 @@ torch.set_num_threads(2)
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without checkpoints of SAM, where nobody said which segmenter to take."""
+    monkeypatch.delenv(choice.VARIABLE, raising=False)
+    monkeypatch.delenv(checkpoints.VARIABLE, raising=False)
+    monkeypatch.setattr(checkpoints, "_from_hub", lambda published, local_files_only: None)
+    monkeypatch.setattr(checkpoints, "shipped", lambda: None)
 
 
 @pytest.fixture

@@ -272,6 +272,7 @@ def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
     from ranlen.segment import checkpoints
 
     (tmp_path / "sam.pth").write_bytes(b"no checkpoint")
+    monkeypatch.delenv("RANLEN_SEGMENTER", raising=False)
     monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "sam.pth"))
     segmenter, why = visit.segmenter.__wrapped__()
     assert segmenter.name == "grabcut"

@@ -8,7 +8,6 @@ import os
 import pytest
 
 from ranlen import weights
-from ranlen.segment import click
 from ranlen.weights import WeightsError
 
 
@@ -80,9 +79,3 @@ def test_hostile_weights_are_refused_before_they_are_allocated(published, tmp_pa
     monkeypatch.setattr(weights, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="at most"):
         weights.load("star_dce-ranlen")
-
-
-def test_a_click_network_is_not_made_as_wide_as_a_file_says(tmp_path):
-    weights.write_file(tmp_path / "c.safetensors", {}, {"model": click.MODEL, "widths": [10**6] * 5})
-    with pytest.raises(WeightsError, match="its widths are not from 1 to 1024"):
-        click.load(tmp_path / "c.safetensors")

@@ -1,88 +1,24 @@
-"""From clicks to a mask: GrabCut, SAM and its small encoder, and what goes wrong on the way."""
+"""From clicks to a mask: GrabCut, its borders, and the command."""
 
 from __future__ import annotations
 
-import io
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from ranlen import cli, images, regions
 from ranlen.images import Photo
-from ranlen.segment import Prompts, checkpoints, choice, edges, package, sam
+from ranlen.segment import Prompts, choice, edges
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.grabcut import GrabCut
 from ranlen.segment.prompts import PromptError
-from ranlen.segment.sam import Sam
-from ranlen.segment.tiny_vit import TinyViT
-
-SIZE = (240, 320)
-CENTER = (190.0, 100.0)
-
-
-def iou(mask: np.ndarray, truth: np.ndarray) -> float:
-    return (mask & truth).sum() / (mask | truth).sum()
-
-
-def disc_photo(light: float = 1.0, size: tuple[int, int] = SIZE) -> tuple[Photo, np.ndarray]:
-    """A bright disc on noise, and where it is; `light` darkens it, with a sensor's noise on top."""
-    rng = np.random.default_rng(0)
-    scale = size[0] / SIZE[0]
-    truth = regions.disc(size, (CENTER[0] * scale, CENTER[1] * scale), 50 * scale)
-    ground = np.where(truth[..., None], (200, 150, 120), (90, 110, 140)) + rng.normal(0, 15, (*size, 3))
-    lit = light * np.clip(ground / 255, 0, 1) ** (2.2 if light < 1 else 1)
-    noise = rng.normal(0, 0.01, lit.shape) if light < 1 else 0
-    return Photo(np.clip(255 * (lit + noise), 0, 255).astype(np.uint8)), truth
-
-
-def answer(segmenter, photo: Photo, prompts: Prompts) -> np.ndarray:
-    mask = segmenter.segment(segmenter.prepare(photo), prompts)
-    assert mask.shape == photo.size
-    assert mask.dtype == bool
-    return mask
-
-
-def small_sam(seed: int = 0) -> Sam:
-    """A SAM of the package's own classes, 256 pixels wide, with random weights."""
-    parts = package.segment_anything().modeling
-    torch.manual_seed(seed)
-    model = parts.Sam(
-        parts.ImageEncoderViT(
-            img_size=256, embed_dim=32, depth=2, num_heads=2, out_chans=32, use_rel_pos=True, window_size=14,
-            global_attn_indexes=(1,),
-        ),
-        parts.PromptEncoder(
-            embed_dim=32, image_embedding_size=(16, 16), input_image_size=(256, 256), mask_in_chans=16
-        ),
-        parts.MaskDecoder(
-            transformer_dim=32,
-            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=2),
-            iou_head_hidden_dim=32,
-        ),
-    )  # fmt: skip
-    return Sam(model)
-
-
-@pytest.fixture(scope="module")
-def random_sam() -> Sam:
-    return small_sam()
-
-
-@pytest.fixture
-def no_cache(monkeypatch):
-    """A machine without checkpoints."""
-    monkeypatch.delenv(checkpoints.VARIABLE, raising=False)
-    monkeypatch.setattr(checkpoints, "_from_hub", lambda published, local_files_only: None)
-
+from tests.discs import CENTER, SIZE, answer, disc_photo, iou
 
 # --- what a segmenter sees ---
 
@@ -245,11 +181,10 @@ SAYS_NOTHING = [
 
 
 @pytest.mark.parametrize(("prompts", "message"), SAYS_NOTHING)
-def test_prompts_that_make_no_sense_are_refused(prompts, message, random_sam):
+def test_prompts_that_make_no_sense_are_refused(prompts, message):
     photo, _ = disc_photo()
-    for segmenter in (GrabCut(), random_sam):
-        with pytest.raises(PromptError, match=message):
-            segmenter.segment(segmenter.prepare(photo), prompts)
+    with pytest.raises(PromptError, match=message):
+        answer(GrabCut(), photo, prompts)
 
 
 # --- edges ---
@@ -287,316 +222,25 @@ def test_refining_finds_the_border_between_coarse_pixels():
     assert iou(refined, truth) > 0.99 > 0.97 > iou(stairs, truth)
 
 
-# --- SAM ---
-
-
-def test_segment_anything_imports_without_a_torchvision_and_leaves_nothing_behind(monkeypatch):
-    for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "segment_anything")]:
-        monkeypatch.delitem(sys.modules, name)
-    broken = {"torchvision": object(), "torchvision.io": object()}
-    for name, module in broken.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    imported = package.segment_anything()
-    assert {"vit_b", "vit_l", "vit_h"} <= set(imported.sam_model_registry)
-    assert {name: module for name, module in sys.modules.items() if name.startswith("torchvision")} == broken
-    shrunk = imported.utils.transforms.ResizeLongestSide(8).apply_image(np.zeros((32, 16, 3), np.uint8))
-    assert shrunk.shape == (8, 4, 3)
-
-
-def test_a_torchvision_that_works_is_used(monkeypatch):
-    monkeypatch.setattr(package, "stand_ins", lambda: pytest.fail("not needed"))
-    for name in package._torchvision_modules():
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
-                 "torchvision.transforms.functional"):  # fmt: skip
-        module = type(sys)(name)
-        module.__spec__ = ModuleSpec(name, None)
-        monkeypatch.setitem(sys.modules, name, module)
-    with package.some_torchvision():
-        assert sys.modules["torchvision"].__spec__ is not None
-
-
-def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "segment_anything", raising=False)
-    monkeypatch.setattr(sys, "path", [])
-    monkeypatch.setattr(sys, "path_importer_cache", {})
-    with pytest.raises(SegmenterError, match="pip install segment-anything"):
-        package.segment_anything()
-
-
-@pytest.mark.parametrize("size", [(192, 256), (256, 256), (96, 128), (500, 300)])
-def test_the_logits_are_those_of_the_packages_own_predictor(random_sam, size):
-    pixels = cv2.resize(disc_photo()[0].pixels, size[::-1])
-    predictor = package.segment_anything().SamPredictor(random_sam.model)
-    prepared = random_sam.prepare(Photo(pixels))
-    # Resizing differs by a level or two (ours averages areas), so the predictor is given our embedding.
-    predictor.features, predictor.is_image_set = prepared.embedding, True
-    predictor.original_size, predictor.input_size = prepared.size, prepared.inner
-    mask = regions.disc(size, (40, 40), 30)
-    prompts = Prompts(((30.5, 20.5), (40.0, 30.0)), ((70.5, 80.0),), (10.0, 12.0, 90.0, 80.0), mask)
-    scale = 256 / max(size)
-    _, quality, logits = predictor.predict(
-        point_coords=np.array([*prompts.inside, *prompts.outside]) - 0.5 / scale,
-        point_labels=np.array([1, 1, 0]),
-        box=np.array(prompts.box) - 0.5 / scale,
-        mask_input=random_sam._mask_prompt(mask, prepared.inner)[0].numpy(),
-    )
-    ours, our_quality = random_sam._decode(prepared, prompts, several=True)
-    # The predictor rounds the scale of each side; ours is the same to float32.
-    torch.testing.assert_close(ours, torch.tensor(logits), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(our_quality, torch.tensor(quality), rtol=1e-3, atol=1e-4)
-
-
-def test_the_embedding_is_that_of_the_packages_own_predictor_where_nothing_is_resized(random_sam, monkeypatch):
-    monkeypatch.setattr(sam, "half_precision", lambda device: torch.autocast("cpu", enabled=False))
-    pixels = disc_photo()[0].pixels[:192, :256]
-    predictor = package.segment_anything().SamPredictor(random_sam.model)
-    predictor.set_image(pixels)
-    torch.testing.assert_close(random_sam.prepare(Photo(pixels)).embedding, predictor.features)
-
-
-def test_a_mask_prompt_has_the_logits_shape_and_leaves_the_padding_out(random_sam):
-    prompt = random_sam._mask_prompt(np.ones((100, 200), bool), (128, 256))
-    assert prompt.shape == (1, 1, 64, 64)
-    torch.testing.assert_close(prompt[0, 0, :32], torch.full((32, 64), sam.CONFIDENCE))
-    torch.testing.assert_close(prompt[0, 0, 32:], torch.full((32, 64), -sam.CONFIDENCE))
-
-
-def test_the_largest_sensible_mask_is_chosen_and_levels_step_from_it():
-    areas, quality = [0.3, 0.05, 0.12], [0.93, 0.9, 0.95]
-    assert sam.choose(areas, quality) == 0  # the person, not the shirt
-    assert sam.choose(areas, quality, -1) == 2
-    assert sam.choose(areas, quality, -5) == 1
-    assert sam.choose(areas, quality, 1) == 0
-    assert sam.choose([0.98, 0.05, 0.12], quality) == 2  # nearly the whole frame is no subject
-    assert sam.choose(areas, [0.6, 0.9, 0.95]) == 2  # nor is a bad mask
-    assert sam.choose([0.0, 0.0, 1.0], quality) in (0, 1, 2)
-    assert sam.choose([0.2], [0.1], 3) == 0
-
-
-def test_sam_answers_every_kind_of_prompt_at_full_size(random_sam):
-    photo, _ = disc_photo(0.4)
-    prepared = random_sam.prepare(photo)
-    for prompts in (
-        Prompts(inside=(CENTER,)),
-        Prompts(inside=(CENTER, (200, 90)), level=-1),
-        Prompts(box=(130, 40, 250, 160)),
-        Prompts(inside=(CENTER,) * 500, outside=((5, 5),) * 500),
-        Prompts(inside=(CENTER,), outside=(CENTER,), box=(130, 40, 250, 160), mask=np.ones(SIZE, bool)),
-    ):
-        mask = random_sam.segment(prepared, prompts)
-        assert (mask.shape, mask.dtype) == (SIZE, bool)
-
-
-def test_two_threads_share_a_sam(random_sam):
-    photos = [disc_photo()[0], Photo(disc_photo()[0].pixels[::-1].copy())]
-    prompts = Prompts(inside=(CENTER,), box=(130, 40, 250, 160))
-
-    def logits(photo: Photo) -> torch.Tensor:
-        with torch.inference_mode():
-            return random_sam._decode(random_sam.prepare(photo), prompts, several=True)[0]
-
-    alone = [logits(photo) for photo in photos]
-    assert not torch.allclose(*alone)
-    with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(logits, photos * 3))
-    for ours, theirs in zip(alone * 3, together, strict=True):
-        torch.testing.assert_close(ours, theirs)
-
-
-# --- TinyViT ---
-
-LINEAR, NORM = ("weight", "bias"), ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-
-
-def published_names() -> set[str]:
-    """The names in MobileSAM's image encoder, without the classifier."""
-
-    def convolution(name: str) -> set[str]:
-        return {f"{name}.c.weight"} | {f"{name}.bn.{each}" for each in NORM}
-
-    def linear(name: str) -> set[str]:
-        return {f"{name}.{each}" for each in LINEAR}
-
-    names = convolution("patch_embed.seq.0") | convolution("patch_embed.seq.2")
-    for stage, depth in enumerate((2, 2, 6, 2)):
-        for block in (f"layers.{stage}.blocks.{index}" for index in range(depth)):
-            if stage == 0:
-                names |= set().union(*(convolution(f"{block}.conv{k}") for k in (1, 2, 3)))
-                continue
-            names |= convolution(f"{block}.local_conv") | {f"{block}.attn.attention_biases"}
-            names |= set().union(*(linear(f"{block}.attn.{k}") for k in ("norm", "qkv", "proj")))
-            names |= set().union(*(linear(f"{block}.mlp.{k}") for k in ("norm", "fc1", "fc2")))
-        if stage < 3:
-            names |= set().union(*(convolution(f"layers.{stage}.downsample.conv{k}") for k in (1, 2, 3)))
-    return names | {"neck.0.weight", "neck.2.weight"} | linear("neck.1") | linear("neck.3")
-
-
-def test_tiny_vit_has_the_names_and_shapes_of_the_public_checkpoint():
-    state = TinyViT().state_dict()
-    assert set(state) == published_names()
-    assert {name: tuple(state[name].shape) for name in (
-        "patch_embed.seq.0.c.weight", "layers.0.blocks.0.conv2.c.weight", "layers.0.downsample.conv1.c.weight",
-        "layers.1.blocks.1.attn.attention_biases", "layers.2.blocks.5.attn.attention_biases",
-        "layers.2.blocks.0.attn.qkv.weight", "layers.3.blocks.0.mlp.fc1.weight", "neck.0.weight",
-    )} == {
-        "patch_embed.seq.0.c.weight": (32, 3, 3, 3), "layers.0.blocks.0.conv2.c.weight": (256, 1, 3, 3),
-        "layers.0.downsample.conv1.c.weight": (128, 64, 1, 1), "layers.1.blocks.1.attn.attention_biases": (4, 49),
-        "layers.2.blocks.5.attn.attention_biases": (5, 196), "layers.2.blocks.0.attn.qkv.weight": (480, 160),
-        "layers.3.blocks.0.mlp.fc1.weight": (1280, 320), "neck.0.weight": (256, 320, 1, 1),
-    }  # fmt: skip
-
-
-def test_tiny_vit_keeps_a_sixteenth_of_the_size():
-    with torch.inference_mode():
-        assert TinyViT().eval()(torch.rand(1, 3, 128, 96)).shape == (1, 256, 8, 6)
-
-
-def test_attention_is_what_the_formula_says():
-    """Softmax of scaled products plus a bias for each offset, written as loops."""
-    from ranlen.segment.tiny_vit import Attention
-
-    torch.manual_seed(0)
-    layer = Attention(8, 2, 3).double()
-    with torch.no_grad():
-        layer.attention_biases.normal_()
-    x = torch.randn(1, 9, 8, dtype=torch.double)
-    parts = layer.qkv(layer.norm(x)).view(9, 2, 3, 4)  # places, heads, (query, key, value), C / heads
-    out = torch.zeros(9, 2, 4, dtype=torch.double)
-    for head in range(2):
-        for here in range(9):
-            scores = []
-            for there in range(9):
-                offset = abs(here // 3 - there // 3) * 3 + abs(here % 3 - there % 3)
-                product = parts[here, head, 0] @ parts[there, head, 1] / 4**0.5
-                scores.append(product + layer.attention_biases[head, offset])
-            out[here, head] = torch.stack(scores).softmax(0) @ parts[:, head, 2]
-    torch.testing.assert_close(layer(x)[0], layer.proj(out.reshape(9, 8)))
-
-
-@pytest.mark.slow
-def test_a_checkpoint_named_like_mobile_sams_loads_strictly_and_answers(tmp_path):
-    torch.manual_seed(0)
-    state = sam.build("vit_t").state_dict()
-    classifier = {"image_encoder.norm_head.weight": torch.ones(320), "image_encoder.head.bias": torch.zeros(1000)}
-    torch.save(state | classifier, tmp_path / "mobile_sam.pt")
-    loaded = Sam.load(tmp_path / "mobile_sam.pt")
-    assert isinstance(loaded.model.image_encoder, TinyViT)
-    for name, tensor in loaded.model.state_dict().items():
-        assert torch.equal(tensor, state[name]), name
-    prepared = loaded.prepare(disc_photo()[0])
-    assert prepared.embedding.shape == (1, 256, 64, 64)
-    assert loaded._decode(prepared, Prompts(inside=(CENTER,)), several=True)[0].shape == (3, 256, 256)
-    del state["mask_decoder.iou_token.weight"]
-    torch.save(state, tmp_path / "torn.pt")
-    with pytest.raises(SegmenterError, match="does not fit SAM") as caught:
-        Sam.load(tmp_path / "torn.pt")
-    assert "\n" not in str(caught.value)
-
-
-# --- checkpoints ---
-
-
-def test_a_checkpoint_says_which_model_it_holds():
-    def official(width: int) -> dict[str, torch.Tensor]:
-        return {"image_encoder.pos_embed": torch.empty(1, 64, 64, width, device="meta")}
-
-    assert [checkpoints.kind_of(official(width)) for width in (768, 1024, 1280)] == ["vit_b", "vit_l", "vit_h"]
-    assert checkpoints.kind_of({"image_encoder.patch_embed.seq.0.c.weight": torch.empty(0)}) == "vit_t"
-    for state in ({}, official(384)):
-        with pytest.raises(SegmenterError, match="no checkpoint of a SAM that is known here"):
-            checkpoints.kind_of(state)
-
-
-class Trap:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self):
-        return (Path("sprung").touch, ())
-
-
-def test_a_checkpoint_that_is_none_is_refused_in_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    buffer = io.BytesIO()
-    torch.save({"a": torch.ones(100)}, buffer)
-    files = {
-        "text.pth": b"hello",
-        "empty.pth": b"",
-        "torn.pth": buffer.getvalue()[:300],
-        "sam_vit_b_01ec64.pth": buffer.getvalue(),
-        "other.pth": buffer.getvalue(),
-    }
-    for name, data in files.items():
-        (tmp_path / name).write_bytes(data)
-    torch.save([1, 2], tmp_path / "list.pth")
-    torch.save({"model": Trap()}, tmp_path / "trap.pth")
-    expected = {
-        "text.pth": "damaged or not a checkpoint",
-        "empty.pth": "damaged or not a checkpoint",
-        "torn.pth": "damaged or not a checkpoint",
-        "trap.pth": "damaged or not a checkpoint",
-        "sam_vit_b_01ec64.pth": "its md5 does not begin with 01ec64",
-        "list.pth": "something other than a model's tensors",
-        "other.pth": "no checkpoint of a SAM that is known here",
-        "gone.pth": "no SAM checkpoint at gone.pth",
-    }
-    for name, message in expected.items():
-        with pytest.raises(SegmenterError, match=message) as caught:
-            Sam.load(name)
-        assert "\n" not in str(caught.value)
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_where_a_checkpoint_is_looked_for(tmp_path, monkeypatch):
-    seen = []
-    cached = tmp_path / "cached.pth"
-
-    def hub(published: checkpoints.Published, *, local_files_only: bool) -> Path | None:
-        seen.append((published.file, local_files_only))
-        return cached if "vit_b" in published.file else None
-
-    monkeypatch.setattr(checkpoints, "_from_hub", hub)
-    monkeypatch.delenv(checkpoints.VARIABLE, raising=False)
-    assert checkpoints.find() == cached
-    assert seen == [("mobile_sam.pt", True), ("checkpoints/sam_vit_b_01ec64.pth", True)]
-    assert checkpoints.find(kind="vit_h") is None
-    mine, ours = tmp_path / "mine.pth", tmp_path / "ours.pth"
-    mine.touch()
-    ours.touch()
-    monkeypatch.setenv(checkpoints.VARIABLE, str(ours))
-    assert checkpoints.find() == ours
-    assert checkpoints.find(mine) == mine
-    monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "gone.pth"))
-    with pytest.raises(SegmenterError, match=rf"gone.pth \(from {checkpoints.VARIABLE}\)"):
-        checkpoints.find()
-
-
-def test_nothing_is_downloaded_unless_asked_for(no_cache, monkeypatch):
-    with pytest.raises(SegmenterError, match="no SAM checkpoint on this machine"):
-        Sam.load()
-    with pytest.raises(SegmenterError, match=r"cannot download .* check the network"):
-        Sam.load(download=True)
-
-
-def test_a_download_that_is_not_the_published_file_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "mobile_sam.pt").write_bytes(b"something else")
-    monkeypatch.setattr(checkpoints, "_from_hub", lambda published, local_files_only: tmp_path / "mobile_sam.pt")
-    with pytest.raises(SegmenterError, match="sha256 differs"):
-        checkpoints.download()
-
-
 # --- the choice, and the command ---
 
 
-def test_auto_is_grabcut_where_there_is_no_checkpoint_and_says_why(no_cache):
+def test_auto_is_grabcut_where_there_is_no_checkpoint_and_says_why(no_cache, monkeypatch):
     segmenter, why = choice.choose()
     assert segmenter.name == "grabcut"
     assert "no SAM checkpoint" in why
-    with pytest.raises(SegmenterError):
+    with pytest.raises(SegmenterError, match="no SAM checkpoint"):
         choice.choose("sam")
-    with pytest.raises(ValueError, match="unknown segmenter 'magic'; known are auto, sam, grabcut"):
+    with pytest.raises(SegmenterError, match="unknown segmenter 'magic'; known are auto, sam, grabcut"):
         choice.choose("magic")
     assert choice.SEGMENTERS == cli.SEGMENTERS
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
+    assert "pip install segment-anything" in choice.choose()[1]
+    monkeypatch.setenv(choice.VARIABLE, "grabcut")
+    assert choice.choose()[1] == "GrabCut, as asked"
+    monkeypatch.setenv(choice.VARIABLE, "sam")
+    with pytest.raises(SegmenterError, match="no SAM checkpoint"):
+        choice.choose()
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Checkpoints of SAM: where they lie, whether they are whole, and which model they hold.
 
-They are files that others published with torch's pickles in them, so they are read with `weights_only=True`, which
-makes tensors and nothing else. Nothing is looked up online unless a download is asked for.
+MobileSAM comes with the package, as safetensors. Others are files that were published with torch's pickles in them, so
+they are read with `weights_only=True`, which makes tensors and nothing else. Nothing is looked up online unless a
+download is asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 VARIABLE = "RANLEN_SAM_CHECKPOINT"
+SHIPPED = "mobile_sam.safetensors"
 WIDTHS: dict[int, Kind] = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 
 
@@ -61,7 +63,7 @@ PUBLISHED: dict[Kind, Published] = {
 
 
 def find(path: str | Path | None = None, kind: Kind | None = None) -> Path | None:
-    """The checkpoint on this machine, in milliseconds: `path`, RANLEN_SAM_CHECKPOINT, or the Hugging Face cache.
+    """A checkpoint on this machine, in milliseconds: a named one, one in the Hugging Face cache, or the package's own.
 
     Args:
         path: a file, which must then exist.
@@ -70,17 +72,27 @@ def find(path: str | Path | None = None, kind: Kind | None = None) -> Path | Non
     Raises:
         SegmenterError: a path or a variable that leads nowhere.
     """
-    named = path or os.environ.get(VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            source = "" if path else f" (from {VARIABLE})"
-            raise SegmenterError(f"no SAM checkpoint at {named}{source}: give the path of a .pth or .pt file")
-        return Path(named)
+    found = named(path)
     for published in [PUBLISHED[kind]] if kind else PUBLISHED.values():
-        cached = _from_hub(published, local_files_only=True)
-        if cached is not None:
-            return cached
-    return None
+        found = found or _from_hub(published, local_files_only=True)
+    return found or (shipped() if kind in (None, "vit_t") else None)
+
+
+def named(path: str | Path | None = None) -> Path | None:
+    """The checkpoint that somebody asked for by `path` or RANLEN_SAM_CHECKPOINT; errors as of `find`."""
+    given = path or os.environ.get(VARIABLE)
+    if given and not Path(given).is_file():
+        source = "" if path else f" (from {VARIABLE})"
+        raise SegmenterError(f"no SAM checkpoint at {given}{source}: give the path of a .pth or .pt file")
+    return Path(given) if given else None
+
+
+def shipped() -> Path | None:
+    """MobileSAM as it comes with the package (weights/README.md says from where); none if it was left out."""
+    from ranlen import weights  # takes torch, which who names a file or asks for GrabCut may not need
+
+    path = weights.shipped() / SHIPPED
+    return path if path.is_file() else None
 
 
 def download(kind: Kind = "vit_t") -> Path:
@@ -113,6 +125,13 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
+    from ranlen import weights
+
+    if path.suffix == ".safetensors":
+        try:
+            return weights.read_file(path)[1]
+        except weights.WeightsError as error:
+            raise SegmenterError(str(error)) from None
     promised = re.search(r"_([0-9a-f]{6})\.pth$", path.name)
     if promised and not digest(path, "md5").startswith(promised[1]):
         raise SegmenterError(f"{path.name} is damaged (its md5 does not begin with {promised[1]}): get it again")

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
 from ranlen.segment import checkpoints
+from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.prompts import Segmenter
 
 SEGMENTERS = ("auto", "sam", "grabcut")
+VARIABLE = "RANLEN_SEGMENTER"  # one of them; what auto means on this machine
 
 
 def choose(name: str = "auto", device: Callable[[], str] = lambda: "cpu") -> tuple[Segmenter, str]:
     """A segmenter and one sentence on why it is this one.
 
     Args:
-        name: one of `SEGMENTERS`; auto is SAM where its weights and package are on this machine, else GrabCut.
+        name: one of `SEGMENTERS`; auto is what RANLEN_SEGMENTER says, or SAM where its package is installed, else
+            GrabCut. Which SAM: the one that RANLEN_SAM_CHECKPOINT names, or MobileSAM, which comes with us and is quick
+            on any machine; sam prefers what is in the Hugging Face cache to the latter.
         device: says where SAM runs; asked only then, because the answer may take torch.
 
     Raises:
-        SegmenterError: SAM was asked for, or its weights were found, and it cannot be loaded.
+        SegmenterError: an unknown name; SAM was asked for, or its weights were named, and it cannot be loaded.
     """
     from ranlen.segment.grabcut import GrabCut
 
+    name = os.environ.get(VARIABLE) or name if name == "auto" else name
     if name not in SEGMENTERS:
-        raise ValueError(f"unknown segmenter {name!r}; known are {', '.join(SEGMENTERS)}")
+        raise SegmenterError(f"unknown segmenter {name!r}; known are {', '.join(SEGMENTERS)}")
     if name == "grabcut":
         return GrabCut(), "GrabCut, as asked"
-    found = checkpoints.find()
-    if name == "auto" and found is None:
-        return GrabCut(), f"GrabCut: no SAM checkpoint on this machine (set {checkpoints.VARIABLE} to have one)"
     if name == "auto" and find_spec("segment_anything") is None:
         return GrabCut(), "GrabCut: SAM needs `pip install segment-anything`"
+    found = checkpoints.find() if name == "sam" else checkpoints.named() or checkpoints.shipped()
+    if name == "auto" and found is None:
+        return GrabCut(), f"GrabCut: no SAM checkpoint on this machine (set {checkpoints.VARIABLE} to have one)"
     from ranlen.segment.sam import Sam
 
     segmenter = Sam.load(found, device=device())
-    return segmenter, f"SAM, from {found}"
+    ours = found is not None and found == checkpoints.shipped()
+    return segmenter, "MobileSAM, which comes with RANLEN" if ours else f"SAM, from {found}"

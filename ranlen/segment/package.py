@@ -30,7 +30,7 @@ def segment_anything() -> ModuleType:
             with some_torchvision():
                 return importlib.import_module("segment_anything")
         except ImportError:
-            raise SegmenterError("SAM needs a package: pip install segment-anything (or 'ranlen[sam]')") from None
+            raise SegmenterError("SAM needs a package: pip install segment-anything") from None
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class ConvNorm(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.c = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs)
 
 
 class ConvBlock(nn.Module):
