@@ -40,7 +40,7 @@ screenshots: $(VENV)/.dev chromium  ## make the README's picture of the page aga
 	$(BIN)/python -m demo.make_screenshots
 
 HARDWARE ?= cpu
-space:  ## a Hugging Face Space in build/space, ready to push; HARDWARE=zero for ZeroGPU
+space:  ## a Hugging Face Space in build/space, ready to upload; HARDWARE=zero for ZeroGPU
 	$(PYTHON) -m demo.make_space --hardware $(HARDWARE)
 
 docs: $(VENV)/.docs  ## the documentation as a site in build/site; a warning or a dead link is an error

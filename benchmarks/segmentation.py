@@ -42,9 +42,11 @@ class Circle:
 
 
 def sam() -> Segmenter:
+    """The SAM that auto takes."""
+    from ranlen.segment import checkpoints
     from ranlen.segment.sam import Sam
 
-    return Sam.load()
+    return Sam.load(checkpoints.named() or checkpoints.shipped())
 
 
 SEGMENTERS: dict[str, Callable[[], Segmenter]] = {"circle": Circle, "grabcut": GrabCut, "sam": sam}
@@ -163,7 +165,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="holds image/ and mask/")
-    parser.add_argument("--segmenters", nargs="+", choices=SEGMENTERS, default=["circle", "grabcut"])
+    parser.add_argument("--segmenters", nargs="+", choices=SEGMENTERS, default=["circle", "grabcut", "sam"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write every result here")
     options = parser.parse_args()

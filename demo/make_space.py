@@ -1,4 +1,4 @@
-"""Assemble a Hugging Face Space, ready to push: `python -m demo.make_space [FOLDER] [--hardware zero]`."""
+"""Assemble a Hugging Face Space, ready to upload: `python -m demo.make_space [FOLDER] [--hardware zero]`."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"make_space: {error}", file=sys.stderr)
         return 2
-    print(f"{options.folder}: {size / 1e6:.1f} MB, to be pushed as it is (docs/space.md)")
+    print(f"{options.folder}: {size / 1e6:.1f} MB, to be uploaded as it is (docs/space.md)")
     return 0
 
 

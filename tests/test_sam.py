@@ -17,6 +17,7 @@ import torch
 from ranlen import images, regions, weights
 from ranlen.images import Photo
 from ranlen.segment import Prompts, checkpoints, choice, package, sam
+from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.prompts import PromptError
 from ranlen.segment.sam import Sam
@@ -137,6 +138,15 @@ def test_the_largest_sensible_mask_is_chosen_and_levels_step_from_it():
     assert sam.choose([0.9, 0.05, 0.12], [0.8, 0.2, 0.4]) == 0  # unless nothing else makes sense
     assert sam.choose([0.0, 0.0, 1.0], stable) in (0, 1, 2)
     assert sam.choose([0.2], [0.1], 3) == 0
+
+
+def test_sam_sees_a_dark_photo_bright_and_without_its_noise():
+    bright, _ = disc_photo()
+    assert sam.daylight(bright.pixels) is bright.pixels
+    dark = disc_photo(0.12)[0].pixels
+    seen = sam.daylight(dark)
+    assert seen.mean() > 10 * dark.mean()
+    assert (seen[:, :80].std((0, 1)) < 0.3 * brightened(dark)[:, :80].std((0, 1))).all()
 
 
 def test_a_mask_is_stable_if_the_threshold_hardly_matters():

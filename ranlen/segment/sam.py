@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ranlen.images import Photo, preview
 from ranlen.segment import checkpoints, edges
-from ranlen.segment.brighten import brightened
+from ranlen.segment.brighten import brightened, is_dark
 from ranlen.segment.checkpoints import Kind, SegmenterError
 from ranlen.segment.package import segment_anything
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
@@ -28,6 +28,7 @@ from ranlen.segment.tiny_vit import ConvNorm, TinyViT
 LARGEST = 2 / 3  # of the frame: what is larger is the surroundings, unless nothing else makes sense
 STABLE = 0.7  # least stability of a mask that is of one thing; chosen on regions of BSDS500's photos
 CONFIDENCE = 4.0  # logit of a mask that is given as a prompt
+BLUR = 1.5  # sigma against the noise of a dark photo, in pixels of what SAM sees
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")  # MobileSAM's classifier
 
 
@@ -103,7 +104,7 @@ class Sam:
         height, width = (max(1, int(length * scale + 0.5)) for length in photo.size)
         guide = preview(photo, edges.GUIDE)
         small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        image = torch.tensor(brightened(small), device=self.device).permute(2, 0, 1)[None].float()
+        image = torch.tensor(daylight(small), device=self.device).permute(2, 0, 1)[None].float()
         square = self.model.preprocess(image).contiguous(memory_format=torch.channels_last)
         with half_precision(self.device):
             embedding = self.model.image_encoder(square)
@@ -167,6 +168,11 @@ class Sam:
         side = self.model.image_encoder.img_size
         logits = F.interpolate(logits[None], (side, side), mode="bilinear", align_corners=False)[0]
         return logits[:, : inner[0], : inner[1]]
+
+
+def daylight(pixels: np.ndarray) -> np.ndarray:
+    """A photo (h, w, 3) uint8 as SAM knows photos: a dark one brightened and rid of noise, a bright one as it is."""
+    return cv2.GaussianBlur(brightened(pixels), (0, 0), BLUR) if is_dark(pixels) else pixels
 
 
 def stability(logits: Tensor) -> list[float]:
