@@ -308,7 +308,7 @@ def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) ->
 
 def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
     """A segmenter that looks at the photo when it is first asked."""
-    from ranlen.segment.choice import choose
+    from ranlen.segment import choose
 
     @functools.cache
     def looked() -> Callable[[Prompts], np.ndarray]:

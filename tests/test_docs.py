@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import ranlen
+import ranlen.segment
 from ranlen import images
 from tests.serving import started
 
@@ -35,6 +36,7 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatc
     from ranlen import backbones
 
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
+    monkeypatch.delenv("RANLEN_SEGMENTER", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "demo" / "examples", tmp_path / "demo" / "examples")
     known = dict(backbones.BACKBONES)
@@ -75,7 +77,7 @@ def test_links_and_pictures_are_there(page):
 
 def test_every_public_name_is_in_the_reference():
     documented = re.findall(r"^::: ranlen\.[\w.]*?(\w+)$", (ROOT / "docs" / "reference.md").read_text(), re.MULTILINE)
-    assert sorted(documented) == sorted(ranlen.__all__)
+    assert sorted(documented) == sorted([*ranlen.__all__, *ranlen.segment.__all__])
 
 
 @pytest.mark.parametrize("name", MODULES)
