@@ -56,12 +56,13 @@ class Dose:
     Attributes:
         kind: "gain" for a log gain, "curves" for curves.
         maps: (N, 3, h, w), or (N, 3 * steps, h, w) of curves; 0 is neutral.
-        sparing: (N, 3, h, w) in (0, 1], how much of the sparing that `share` gives highlights applies.
+        sparing: (N, 3, h, w) in (0, 1], how much of the sparing that `share` gives highlights applies; or none, for
+            all of it everywhere.
     """
 
     kind: Literal["gain", "curves"]
     maps: Tensor
-    sparing: Tensor
+    sparing: Tensor | None
 
     def apply(self, image: Tensor) -> Tensor:
         """Light an image (N, 3, h, w) of the maps' size."""
@@ -102,7 +103,7 @@ class Illumination:
 
     def dosed(self, degree: float) -> Dose:
         log_gain = (degree * self.log_gain).clamp_(-MAX_LOG_GAIN, MAX_LOG_GAIN)  # in place: fresh memory is dear
-        return Dose("gain", log_gain, sparing(log_gain.abs()))
+        return Dose("gain", log_gain, sparing(log_gain))
 
     def apply(self, image: Tensor, degree: float) -> Tensor:
         return self.dosed(degree).apply(image)
@@ -199,7 +200,7 @@ def check_degree(degree: float) -> float:
     return degree
 
 
-def share(image: Tensor, sparing: Tensor) -> Tensor:
+def share(image: Tensor, sparing: Tensor | None) -> Tensor:
     """How much of the light each pixel gets: all in the dark, little in highlights; a lamp needs no lighting.
 
     1 - x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
@@ -207,14 +208,21 @@ def share(image: Tensor, sparing: Tensor) -> Tensor:
 
     Args:
         image: (N, 3, H, W) in [0, 1].
-        sparing: (N, 3, H, W), from `sparing`.
+        sparing: (N, 3, H, W) or none, from `sparing`.
+
+    Returns:
+        (N, 3, H, W), or (N, 1, H, W) where nothing is spared less.
     """
-    return 1 - image.amax(1, keepdim=True) ** 4 * sparing
+    highlights = image.amax(1, keepdim=True) ** 4
+    return 1 - (highlights if sparing is None else highlights * sparing)
 
 
-def sparing(log_gain: Tensor) -> Tensor:
-    """1 up to a log gain (absolute) of 3; beyond, what makes their product 3."""
-    return SPARED / log_gain.clamp(min=SPARED)
+def sparing(log_gain: Tensor) -> Tensor | None:
+    """1 up to a log gain (absolute) of 3; beyond, what makes their product 3. None where all of it is 1, as usual."""
+    least, most = torch.aminmax(log_gain.detach())
+    if max(-least, most) <= SPARED:
+        return None
+    return SPARED / log_gain.abs().clamp(min=SPARED)
 
 
 def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
@@ -249,4 +257,5 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor
     maps = resize(dose.maps, size)
     if window is not None:
         maps = maps * resize(window, size)
-    return mute_shadows(image, Dose(dose.kind, maps, resize(dose.sparing, size)).apply(image))
+    spare = None if dose.sparing is None else resize(dose.sparing, size)
+    return mute_shadows(image, Dose(dose.kind, maps, spare).apply(image))

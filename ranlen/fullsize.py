@@ -15,6 +15,7 @@ A field on a GPU is rendered there instead, in strips by the same torch code as 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -26,7 +27,7 @@ from ranlen.enlarge import Enlarged, between
 from ranlen.fields import GREY, SHADOW, Dose, LightField, check_degree, mute_shadows
 from ranlen.regions import Size, resize
 
-BAND = 1 << 15  # pixels in a band: 400 kB for three planes of floats
+BAND = 1 << 16  # pixels in a band: 800 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time
 STRIP = 1 << 20  # pixels in a strip on a GPU
 
@@ -69,17 +70,16 @@ class Dosed:
         self.maps = field.maps()
         self.field = field.with_maps(self.maps)
         self.degree = degree
-        self.shrunk: Dose | None = None
-        if self.maps.shape[-2] > size[0] or self.maps.shape[-1] > size[1]:
-            dose = self.field.dosed(degree)
-            self.maps = _shrunk(dose.maps, size)
-            self.shrunk = Dose(dose.kind, self.maps, _shrunk(dose.sparing, size))
+        self.whole: Dose | None = None
+        if self.maps.numel() <= WIDE or self.maps.shape[-2] > size[0] or self.maps.shape[-1] > size[1]:
+            self.whole = _resized(self.field.dosed(degree), lambda maps: _shrunk(maps, size))
+            self.maps = self.whole.maps
 
     def rows(self, rows: slice) -> Dose:
         """The dose of some rows of the field."""
-        if self.shrunk is None:
+        if self.whole is None:
             return self.field.with_maps(self.maps[:, :, rows]).dosed(self.degree)
-        return Dose(self.shrunk.kind, self.shrunk.maps[:, :, rows], self.shrunk.sparing[:, :, rows])
+        return _resized(self.whole, lambda maps: maps[:, :, rows])
 
 
 def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np.ndarray, rows: range) -> None:
@@ -99,9 +99,9 @@ def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np
                 continue
             fade = Enlarged(open_, strip, window.shape[2], size, cols)
         dose = dosed.rows(between(strip, height, size))
-        factor = -1 if dose.kind == "gain" else 1 / np.iinfo(pixels.dtype).max
+        factor = -1 if dose.kind == "gain" else 1
         light = Enlarged(dose.maps, strip, height, size, cols, factor)
-        spare = None if dose.sparing.min() == 1 else Enlarged(dose.sparing, strip, height, size, cols)
+        spare = None if dose.sparing is None else Enlarged(dose.sparing, strip, height, size, cols)
         deep = max(1, BAND // len(cols))
         for first in range(0, len(strip), deep):
             band = strip[first : first + deep]
@@ -124,10 +124,10 @@ def _light_band(
     peak = float(np.iinfo(pixels.dtype).max)
     image, maps, other, share = planes[:4]
     before, after = planes[4:, :1]
-    levels = planes[5].view(pixels.dtype).reshape(-1)[: image.size].reshape(image.shape)
+    levels = planes[5, 1:].view(pixels.dtype).reshape(-1)[: image.size].reshape(image.shape)
     cv2.split(pixels, list(levels))
     np.copyto(image, levels)
-    share = _share(image, share, other[:1], peak, spare, band)
+    share = _share(levels, share, other[:1], peak, spare, band)
     if fade is not None:
         share *= fade.read(band, other[:1])
     _grey(image, before[0], 1 / peak, SHADOW)
@@ -135,17 +135,16 @@ def _light_band(
         _gain(image, light.read(band, maps), share, other, peak)
     else:
         _bend(image, light, band, maps, share, other, peak)
-    _mute_and_scale(image, before, after, other[:1], peak)
-    np.copyto(levels, image, casting="unsafe")
+    _mute(image, before, after, other[:1])
+    _to_levels(image, levels, peak)
     cv2.merge(list(levels), dst=lit)
 
 
 def _share(
-    image: np.ndarray, share: np.ndarray, brightest: np.ndarray, peak: float, spare: Enlarged | None, band: range
+    levels: np.ndarray, share: np.ndarray, brightest: np.ndarray, peak: float, spare: Enlarged | None, band: range
 ) -> np.ndarray:
     """`fields.share` of levels, (1, n, W), or (3, n, W) where strong lights are to spare highlights no more than 3."""
-    cv2.max(image[0], image[1], dst=brightest[0])
-    cv2.max(brightest[0], image[2], dst=brightest[0])
+    np.copyto(brightest[0], cv2.max(cv2.max(levels[0], levels[1]), levels[2]))
     cv2.multiply(brightest[0], brightest[0], dst=brightest[0], scale=1 / peak**2)
     brightest *= brightest
     if spare is None:
@@ -176,34 +175,46 @@ def _bend(
 ) -> None:
     """Apply curves to levels in place, to [0, 1].
 
-    With K = I * share a curve is K + r K (K - share), two passes less than as it is written in `fields`.
+    With T = (I - 1/2) share a curve is T + r (T^2 - share^2 / 4): three passes over memory and one for r.
     """
     share += np.float32(1e-8)  # to divide by
-    image *= share
-    share *= np.float32(peak)
+    image *= share / np.float32(peak)
+    share *= np.float32(0.5)
+    image -= share
+    quarter = share * share
     for step in range(0, len(light.wide), 3):
         light.read(band, curve, step)
-        np.subtract(image, share, out=other)
-        other *= image
+        np.multiply(image, image, out=other)
+        other -= quarter
         cv2.accumulateProduct(_flat(other), _flat(curve), _flat(image))
+    image += share
+    share += share
     image /= share
 
 
-def _mute_and_scale(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray, peak: float) -> None:
-    """`fields.mute_shadows`, then from [0, 1] to half above the levels of the file, so that cutting rounds."""
+def _mute(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray) -> None:
+    """`fields.mute_shadows` in place; `before` is the grey value of the photo plus SHADOW."""
     small = 1e-4
     _grey(lit, after[0], 1, small)
     np.subtract(after, before, out=taken)
     taken += np.float32(SHADOW - small)
     cv2.threshold(taken[0], 0, 0, cv2.THRESH_TOZERO, dst=taken[0])
     before *= after
-    cv2.divide(taken[0], before[0], dst=taken[0], scale=SHADOW * peak)  # the share of colour that goes
-    after -= small
+    cv2.divide(taken[0], before[0], dst=taken[0], scale=SHADOW)  # the share of colour that goes
     after *= taken
-    after += np.float32(0.5)
-    np.subtract(peak, taken, out=taken)
+    np.subtract(1, taken, out=taken)
     lit *= taken
     lit += after
+
+
+def _to_levels(lit: np.ndarray, levels: np.ndarray, peak: float) -> None:
+    """From [0, 1] to the levels of the file, rounded."""
+    if levels.dtype == np.uint8:
+        cv2.convertScaleAbs(_flat(lit), dst=_flat(levels), alpha=peak)
+        return
+    lit *= np.float32(peak)
+    lit += np.float32(0.5)
+    np.copyto(levels, lit, casting="unsafe")
 
 
 def _flat(image: np.ndarray) -> np.ndarray:
@@ -230,7 +241,8 @@ def _light_on_device(
         maps = sample(dose.maps, size, *part)
         if window is not None:
             maps = maps * sample(window, size, *part)
-        image = mute_shadows(image, Dose(dose.kind, maps, sample(dose.sparing, size, *part)).apply(image))
+        spare = None if dose.sparing is None else sample(dose.sparing, size, *part)
+        image = mute_shadows(image, Dose(dose.kind, maps, spare).apply(image))
         lit[part] = (image[0].permute(1, 2, 0) * peak).round().clamp(0, peak).cpu().numpy().astype(pixels.dtype)
 
 
@@ -247,6 +259,11 @@ def _neighbours(small: int, large: int, part: slice, device: torch.device) -> tu
     at = ((torch.arange(part.start, part.stop, device=device) + 0.5) * (small / large) - 0.5).clamp(0, small - 1)
     low = at.floor().long()
     return low, (low + 1).clamp(max=small - 1), (at - low).float()
+
+
+def _resized(dose: Dose, resize: Callable[[Tensor], Tensor]) -> Dose:
+    """A dose whose maps went through `resize`."""
+    return Dose(dose.kind, resize(dose.maps), None if dose.sparing is None else resize(dose.sparing))
 
 
 def _shrunk(maps: Tensor, size: Size) -> Tensor:
