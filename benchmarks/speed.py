@@ -13,7 +13,6 @@ import io
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -27,16 +26,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks import peers
 from ranlen import images, retouch, shapes, weights
 from ranlen.images import Photo
 
 SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000), 50: (6144, 8192), 100: (8192, 12208)}  # (height, width)
 MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("global", "ranlen")]
-PEERS = {
-    "darktable-cli": ["darktable-cli", "{photo}", "{out}"],
-    "RawTherapee": ["rawtherapee-cli", "-Y", "-o", "{out}", "-c", "{photo}"],
-    "ImageMagick": ["magick", "{photo}", "-gamma", "1.8", "{out}"],
-}
 WATCH = """
 import subprocess, sys, resource
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
@@ -77,6 +72,7 @@ class Clock:
     def command(self, name: str, arguments: list[str]) -> float:
         """Run a process; its peak memory in MiB."""
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1", "PYTHONPATH": str(ROOT)}
+        environment |= {"XDG_CONFIG_HOME": tempfile.gettempdir(), "XDG_CACHE_HOME": tempfile.gettempdir()}
         watched = [sys.executable, "-c", WATCH, *arguments]  # a small parent: peak memory is inherited
         done = subprocess.run(watched, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         seconds, peak = (float(word) for word in done.stdout.split()[-2:])
@@ -115,7 +111,8 @@ def jpeg(photo: Photo) -> bytes:
 def commands(clock: Clock, path: Path) -> dict[str, float]:
     """Whole processes, and the peak memory of each in MiB."""
     with Image.open(path) as image:
-        circle = f"{image.width / 2},{image.height / 2},{2 * image.height / 7}"
+        width, height = image.size
+    circle = f"{width / 2},{height / 2},{2 * height / 7}"
     out = str(path.with_name("out.jpg"))
     python = [
         sys.executable,
@@ -126,10 +123,9 @@ def commands(clock: Clock, path: Path) -> dict[str, float]:
     ours = [sys.executable, "-m", "ranlen", "light", str(path), "-o", out, "--circle", circle, "--model"]
     for model in ("deepupe-ranlen", "star_dce-ranlen"):
         peaks[f"command, {model}"] = clock.command(f"command, {model}", [*ours, model])
-    for name, arguments in PEERS.items():
-        if shutil.which(arguments[0]):
-            filled = [argument.format(photo=path, out=out) for argument in arguments]
-            peaks[f"command, {name}"] = clock.command(f"command, {name}", filled)
+    for name, arguments in peers.commands(path, path.with_name("peer.jpg"), (height, width)).items():
+        peaks[f"command, {name}"] = clock.command(f"command, {name}", arguments)
+        path.with_name("peer.jpg").unlink()
     return peaks
 
 
@@ -188,7 +184,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
     sizes = {size: measure(SIZES[size], options.rounds) for size in options.megapixels}
-    missing = [name for name, arguments in PEERS.items() if not shutil.which(arguments[0])]
+    missing = [name for name in peers.NAMES if f"command, {name}" not in sizes[options.megapixels[0]]["cpu_ms"]]
     report = {
         "commit": commit,
         "machine": processor(),

@@ -180,7 +180,7 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         photo, mask = read_inputs(options, job.photo, job.mask)
         from ranlen import retouch
 
-        photo = retouch.light(photo, mask, enhancer or load(options), options.degree)  # the dark one is let go of
+        photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
     photo.write(job.output)
 
 

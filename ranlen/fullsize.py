@@ -33,23 +33,32 @@ STRIP = 1 << 20  # pixels in a strip on a GPU
 
 
 def render_pixels(
-    field: LightField, pixels: np.ndarray, degree: float = 1.0, window: Tensor | None = None
+    field: LightField,
+    pixels: np.ndarray,
+    degree: float = 1.0,
+    window: Tensor | None = None,
+    *,
+    in_place: bool = False,
 ) -> np.ndarray:
     """Light a whole photo; what the window shuts out is not touched, to the byte.
 
     Args:
         field: the light of one photo (N = 1), at any size.
-        pixels: (H, W, 3), uint8 or uint16; not changed.
+        pixels: (H, W, 3), uint8 or uint16.
         degree: as in `fields.render`.
         window: (1, 1, h, w), as in `fields.render`.
+        in_place: `pixels` may be written over, which saves as much memory.
 
     Returns:
-        A new array like `pixels`, at most one 8-bit level from what `fields.render` gives.
+        An array like `pixels`, at most one 8-bit level from what `fields.render` gives.
     """
     size = (pixels.shape[0], pixels.shape[1])
     dosed = Dosed(field, check_degree(degree), size)
     window = None if window is None else _shrunk(window, size)
-    lit = np.empty_like(pixels) if window is None else pixels.copy()
+    if in_place and pixels.flags.writeable:
+        lit = pixels
+    else:
+        lit = np.empty_like(pixels) if window is None else pixels.copy()
     rows, cols = _box(size, window)
     if not rows or not cols:
         return lit
@@ -94,7 +103,7 @@ def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np
         fade = None
         if window is not None:
             open_ = window[:, :, between(strip, window.shape[2], size)]
-            cols = _span((open_[0, 0] > 0).any(0), size[1])
+            cols = _span(open_[0, 0].amax(0) > 0, size[1])
             if not cols:
                 continue
             fade = Enlarged(open_, strip, window.shape[2], size, cols)

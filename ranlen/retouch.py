@@ -94,24 +94,27 @@ def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
     return Lighting(enhancer.predict(image, mask), enhancer.method.window(mask))
 
 
-def render(photo: Photo, lighting: Lighting, degree: float = 1.0) -> Photo:
+def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: bool = False) -> Photo:
     """Light a photo, or any smaller copy of it; Area C keeps every byte.
 
     Args:
         photo: what to light.
         lighting: from `predict`.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
+        in_place: the photo is not needed any more; its pixels may be written over.
     """
-    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.window)
+    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.window, in_place=in_place)
     if photo.grey:  # the network may tint; the file cannot
         grey = cv2.transform(pixels, np.full((1, 3), 1 / 3))
         cv2.merge([grey, grey, grey], dst=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 
-def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0) -> Photo:
+def light(
+    photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0, *, in_place: bool = False
+) -> Photo:
     """`predict` and `render` in one call."""
-    return render(photo, predict(photo, mask, enhancer), degree)
+    return render(photo, predict(photo, mask, enhancer), degree, in_place=in_place)
 
 
 def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0) -> dict[str, Photo]:

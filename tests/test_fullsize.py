@@ -75,6 +75,22 @@ def test_outside_the_window_every_byte_stays(kind, dtype, rng):
     assert np.array_equal(pixels, original)
 
 
+@every_kind
+def test_in_place_the_same_pixels(kind, rng, monkeypatch):
+    monkeypatch.setattr(fullsize, "BAND", 1500)
+    pixels = rng.integers(0, 256, (211, 157, 3), dtype=np.uint8)
+    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    field = make(kind)
+    for shut in (window, None):
+        expected = render_pixels(field, pixels, 1, shut)
+        frozen = pixels.copy()
+        frozen.flags.writeable = False  # as Pillow gives them
+        assert np.array_equal(render_pixels(field, frozen, 1, shut, in_place=True), expected)
+        own = pixels.copy()
+        assert render_pixels(field, own, 1, shut, in_place=True) is own
+        assert np.array_equal(own, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_level_survives_degree_0(dtype):
     levels = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(-1, 16, 1).repeat(3, axis=2)
