@@ -1,8 +1,8 @@
 """What somebody else would light the same circle with, as whole commands.
 
-Each turns the JPEG into a JPEG in which a circle in the middle is about as bright as we make it, behind a feathered edge.
-darktable's drawn masks cannot be written by hand, so it lights the whole photo, which is less work. How bright and where
-was looked at: 60 of 255 becomes 94 to 113 in the middle, and 55 stays 55 in a corner, but for darktable's.
+Each turns the JPEG into a JPEG in which a circle in the middle is about as bright as we make it, its edge feathered.
+darktable's drawn masks cannot be written by hand, so it lights the whole photo, which is less work. The results were
+looked at: 60 of 255 becomes 101 to 113 in the middle, and 55 stays 55 in the corners, but for darktable's.
 """
 
 from __future__ import annotations

@@ -55,9 +55,8 @@ def render_pixels(
     size = (pixels.shape[0], pixels.shape[1])
     dosed = Dosed(field, check_degree(degree), size)
     window = None if window is None else _shrunk(window, size)
-    if in_place and pixels.flags.writeable:
-        lit = pixels
-    else:
+    lit = pixels
+    if not (in_place and pixels.flags.writeable):
         lit = np.empty_like(pixels) if window is None else pixels.copy()
     rows, cols = _box(size, window)
     if not rows or not cols:

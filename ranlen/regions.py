@@ -104,23 +104,26 @@ class RegionMask:
 
         In A the way is negative, in C above 1, both measured in widths of B.
         """
-        return self._measured[0]
+        across, widths = self._across
+        areas = zip((self.tensor.detach() >= 0.5).cpu().numpy(), across[:, 0].cpu().numpy(), widths, strict=True)
+        ways = [_beyond(a, a_or_b, way, float(width)) for (a, a_or_b), way, width in areas]
+        return torch.from_numpy(np.stack(ways))[:, None].to(across.device)
 
     def ramp(self) -> Tensor:
         """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
-        return (1 - self.way()).clamp(0, 1)
+        return 1 - self._across[0]
 
     def transition_width(self) -> Tensor:
         """Mean width of B in pixels, (N,); 1 where there is no B."""
-        return self._measured[1]
+        return self._across[1]
 
     @cached_property
-    def _measured(self) -> tuple[Tensor, Tensor]:
-        """The way and the width; the distances behind them are worked out once per mask."""
+    def _across(self) -> tuple[Tensor, Tensor]:
+        """The way, cut to [0, 1], and the width; the distances behind them are worked out once per mask."""
         inside = (self.tensor.detach() >= 0.5).cpu().numpy()
-        ways, widths = zip(*(_way(*areas) for areas in inside), strict=True)
+        across, widths = zip(*(_across(*areas) for areas in inside), strict=True)
         device = self.tensor.device
-        return torch.from_numpy(np.stack(ways))[:, None].to(device), torch.tensor(widths).to(device)
+        return torch.from_numpy(np.stack(across))[:, None].to(device), torch.tensor(widths).to(device)
 
     @classmethod
     def from_core(
@@ -210,8 +213,8 @@ def _distance(inside: np.ndarray) -> np.ndarray:
     return np.sqrt(np.rint(distance * distance))
 
 
-def _way(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
-    """The way out of each pixel, and the mean width of B."""
+def _across(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
+    """The way out of each pixel of B, 0 in A and 1 in C; and the mean width of B."""
     b = a_or_b & ~a
     to_a, to_c = _distance(a), _distance(~a_or_b)
     if np.isinf(to_c).all():  # no Area C: nothing to fade towards
@@ -219,10 +222,15 @@ def _way(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
     if np.isinf(to_a).all():  # no Area A: the deepest point of B takes its place
         to_a = to_c.max() - to_c
     width = float((to_a + to_c)[b].mean()) if b.any() else 1.0
+    return np.where(a_or_b, to_a / np.maximum(to_a + to_c, 1e-6), np.float32(1)), width
+
+
+def _beyond(a: np.ndarray, a_or_b: np.ndarray, across: np.ndarray, width: float) -> np.ndarray:
+    """The way `across` B, continued into A and C."""
+    if a_or_b.all():
+        return across
     inside_a, outside = _distance(~a), np.minimum(_distance(a_or_b), sum(a.shape))  # finite without any area, too
-    across = to_a / np.maximum(to_a + to_c, 1e-6)
-    way = np.select([a, a_or_b], [-inside_a / width, across], 1 + outside / width)
-    return way.astype(np.float32), width
+    return np.select([a, a_or_b], [-inside_a / width, across], 1 + outside / width).astype(np.float32)
 
 
 def _reduction(shape: tuple[int, ...], width: float, max_side: int | None) -> float:
