@@ -1,8 +1,8 @@
 """Time and memory of the whole path, next to floors taken in the same run: `make bench`.
 
 Times are CPU seconds of one thread, medians over rounds in which everything runs once, so that a busy machine disturbs
-all rows alike. Floors: a plain copy of the same pixels for rendering; the preview's JPEG for a move of the slider;
-Pillow opening and saving the same file for the command. `--readme` writes the table into the README. Nothing here is a
+all rows alike. Floors: a plain copy of the same pixels and a bare division for rendering; the preview's JPEG for a move
+of the slider; Pillow opening and saving the same file for the command, beside what else there is (`peers`). `--readme` writes the table into the README. Nothing here is a
 test.
 """
 
@@ -39,6 +39,7 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 FLOORS = {
+    "bare I / S by OpenCV (floor)": "copy of the pixels (floor)",
     "render": "copy of the pixels (floor)",
     "slider tick": "JPEG of the preview (floor)",
     "command": "Pillow open and save (floor)",
@@ -86,6 +87,7 @@ def steps(clock: Clock, path: Path) -> None:
     buffer = np.empty_like(photo.pixels)
     np.copyto(buffer, photo.pixels)
     clock("copy of the pixels (floor)", np.copyto, buffer, photo.pixels)
+    clock("bare I / S by OpenCV (floor)", divide, photo.pixels, buffer)
     del buffer
     height, width = photo.size
     mask = clock("areas", retouch.region_mask, shapes.disc(photo.size, (width / 2, height / 2), 2 * height / 7))
@@ -96,6 +98,14 @@ def steps(clock: Clock, path: Path) -> None:
         clock(f"slider tick, {model}", tick, small, lighting)
     clock("JPEG of the preview (floor)", jpeg, small)
     clock("write", lit.write, path.with_name("lit.jpg"))
+
+
+def divide(pixels: np.ndarray, out: np.ndarray) -> None:
+    """Divide by a light that is there, in the cache: no enlarging, no degree, nothing spared or muted, no window."""
+    light = np.full((16, *pixels.shape[1:]), 0.6, np.float32)
+    for top in range(0, len(pixels), 16):
+        rows = pixels[top : top + 16]
+        cv2.divide(rows, light[: len(rows)], dst=out[top : top + 16], dtype=cv2.CV_8U)
 
 
 def tick(small: Photo, lighting: retouch.Lighting) -> bytes:

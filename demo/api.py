@@ -14,7 +14,7 @@ import gradio as gr
 
 from demo import editing, gpu, visit
 from ranlen import edits, images, recipe, retouch, sheet
-from ranlen.cli import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.recipe import Subject
 from ranlen.regions import RegionMask
 

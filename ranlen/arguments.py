@@ -1,10 +1,13 @@
-"""Kinds of arguments of the command line: what is wrong with one is said in one line."""
+"""Arguments of the command line, their kinds and defaults: what is wrong with one is said in one line."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from typing import NoReturn
+
+DEFAULT_BACKBONE = "deepupe"
+DEFAULT_MODEL = "deepupe-ranlen"
 
 
 class OneLineParser(argparse.ArgumentParser):

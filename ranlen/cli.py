@@ -10,31 +10,20 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.arguments import OneLineParser, degree, fraction, numbers
+from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL, OneLineParser, degree, fraction, numbers
+from ranlen.inputs import UsageError, asker, choose_device, find_subject, read_edits, read_inputs
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ranlen.batch import Job
     from ranlen.enhancer import Enhancer
-    from ranlen.images import Photo
-    from ranlen.regions import RegionMask
-    from ranlen.segment import Prompts
 
 GROW = ("out", "in", "both")
-DEFAULT_BACKBONE = "deepupe"
-DEFAULT_MODEL = "deepupe-ranlen"
 SEGMENTERS = ("auto", "sam", "grabcut")
 ENGINES = ("local", "ray")
 PHOTO = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
-
-
-class UsageError(ValueError):
-    """Arguments that make no sense together or for this photo."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -242,86 +231,3 @@ def run_models(options: argparse.Namespace) -> None:
         row = f"{name:<18}{backbone:<10}{method:<8}{about['parameters']:>11,}{size:>9}"
         print(row + "{:>9}{:>8}{:>8}".format(*shown))
     print("Scores: means over the test photos of the model card with the paper's circles (weights/README.md).")
-
-
-def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> tuple[Photo, RegionMask]:
-    """The photo, and its areas as the options say; torch comes last, so what is wrong with a file is said at once."""
-    from ranlen import images, shapes
-
-    photo = images.read(path)
-    if options.recipe:
-        from ranlen import recipe, retouch
-
-        view = retouch.view(photo)
-        ask = asker(view, "auto", options.device)
-        return photo, recipe.areas(options.recipe.subjects[0], view.size, ask, {})[0]
-    if mask:
-        core = images.read_mask(mask, photo.size)
-    elif options.click:
-        from ranlen.segment import Prompts
-
-        core = find_subject(photo, Prompts((options.click,)), "auto", options.device)
-    else:
-        height, width = photo.size
-        x, y, radius = options.circle
-        if not (0 <= x <= width and 0 <= y <= height):
-            raise UsageError(f"the point {x:g},{y:g} is outside the photo, which is {width} x {height} pixels")
-        if radius <= 0:
-            raise UsageError(f"--circle needs a radius above 0; got {radius:g}")
-        core = shapes.disc(photo.size, (x, y), radius)
-    from ranlen import retouch
-
-    grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
-    return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
-
-
-def read_edits(options: argparse.Namespace) -> None:
-    """Read the file of --edits once, before any photo: options.recipe, and what a session says of the other options."""
-    from ranlen import recipe
-
-    options.recipe = None
-    if not options.edits:
-        return
-    done = recipe.read_recipe(options.edits)
-    if recipe.is_session(options.edits):
-        usual = {"degree": 1.0, "transition": 0.1, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
-        for name, value in usual.items():
-            if getattr(options, name, value) != value:
-                raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")
-        options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
-    else:
-        own = recipe.Subject(done.subjects[0].edits, options.degree, options.transition, options.grow)
-        done = recipe.Recipe((own,))
-    options.recipe = done
-
-
-def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) -> np.ndarray:
-    """The mask of what was clicked, booleans (H, W)."""
-    from ranlen.segment.prompts import PromptError, check_prompts
-
-    try:
-        check_prompts(prompts, photo.size)
-    except PromptError as error:
-        raise UsageError(str(error)) from None
-    return asker(photo, segmenter, device)(prompts)
-
-
-def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
-    """A segmenter that looks at the photo when it is first asked."""
-    from ranlen.segment import choose
-
-    @functools.cache
-    def looked() -> Callable[[Prompts], np.ndarray]:
-        chosen, _ = choose(segmenter, functools.partial(choose_device, device))
-        return functools.partial(chosen.segment, chosen.prepare(photo))
-
-    return lambda said: looked()(said)
-
-
-def choose_device(name: str) -> str:
-    """auto: the GPU where there is one."""
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no usable GPU; use --device cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

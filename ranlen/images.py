@@ -16,12 +16,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from ranlen import jpeg, lossless
 from ranlen.files import FileError, read_bytes, shown, write_atomically
 from ranlen.lossless import RGB_ORDER
-from ranlen.metadata import MetadataError, orientation_of, profile_of, upright_exif
+from ranlen.metadata import MetadataError, bits_of, orientation_of, profile_of, turned, upright_exif
 from ranlen.shapes import Size
 
 MAX_BYTES = 512 * 1024**2
@@ -232,13 +232,13 @@ def _decode(data: bytes) -> Photo:
     orientation = orientation_of(image)
     exif = upright_exif(image)
 
-    if _bits(image, data) == 16:
+    if bits_of(image, data) == 16:
         channels = _decode_16_bit(data)
     else:
         image, icc = _plain_mode(image, icc)
         channels = np.atleast_3d(jpeg.decode(image, data) if kind == "JPEG" else np.asarray(image))
     if kind != "TIFF":  # whose readers turn it themselves
-        channels = _turn(channels, orientation)
+        channels = turned(channels, orientation)
 
     grey = channels.shape[2] <= 2
     alpha = np.ascontiguousarray(channels[..., -1]) if channels.shape[2] in (2, 4) else None
@@ -273,17 +273,6 @@ def _plain_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, byt
     raise ImageError(f"its pixels are of the kind {image.mode}; save it with 8 or 16 bits a channel, without floats")
 
 
-def _bits(image: Image.Image, data: bytes) -> int:
-    """Bits per channel in the file; Pillow itself reads 16-bit colour as 8."""
-    if image.format == "PNG":
-        return data[24]
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        bits = image.tag_v2.get(258, (8,))
-        integer = image.tag_v2.get(339, (1,))[0] == 1
-        return max(bits) if integer else 32
-    return 8
-
-
 def _decode_16_bit(data: bytes) -> np.ndarray:
     """(H, W, C) uint16, C from 1 to 4, from a PNG or TIFF."""
     if not lossless.png_is_whole(data):  # OpenCV would make room for whatever length a chunk claims, 4 GB too
@@ -293,14 +282,6 @@ def _decode_16_bit(data: bytes) -> np.ndarray:
         raise ImageError("its 16-bit pixels cannot be decoded; save it as 16-bit RGB PNG or TIFF")
     channels = np.atleast_3d(decoded)
     return channels[..., RGB_ORDER[channels.shape[2]]]
-
-
-def _turn(channels: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply one of the eight EXIF orientations to (H, W, C)."""
-    if orientation >= 5:
-        channels = cv2.transpose(channels)
-    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # 1 swaps left and right, 0 top and bottom, -1 both
-    return np.atleast_3d(cv2.flip(channels, flips[orientation]) if orientation in flips else channels)
 
 
 def _channels(photo: Photo) -> np.ndarray:

@@ -1,11 +1,13 @@
-"""What a file says about its picture beside the pixels: orientation, EXIF, colour profile.
+"""What a file says about its picture beside the pixels: depth, orientation, EXIF, colour profile.
 
 Broken metadata is no reason to lose a photo, so it is left behind; too much of it is refused by name.
 """
 
 from __future__ import annotations
 
-from PIL import ExifTags, Image
+import cv2
+import numpy as np
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from ranlen.lossless import without_pixel_tags
 
@@ -23,6 +25,25 @@ def orientation_of(image: Image.Image) -> int:
     except Exception:  # a parser of what anyone may have written raises anything
         return 1
     return value if isinstance(value, int) and value in range(1, 9) else 1
+
+
+def turned(channels: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels (H, W, C) turned upright from one of the eight EXIF orientations."""
+    if orientation >= 5:
+        channels = cv2.transpose(channels)
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # 1 swaps left and right, 0 top and bottom, -1 both
+    return np.atleast_3d(cv2.flip(channels, flips[orientation]) if orientation in flips else channels)
+
+
+def bits_of(image: Image.Image, data: bytes) -> int:
+    """Bits per channel in the file; Pillow itself reads 16-bit colour as 8."""
+    if image.format == "PNG":
+        return data[24]
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(258, (8,))
+        integer = image.tag_v2.get(339, (1,))[0] == 1
+        return max(bits) if integer else 32
+    return 8
 
 
 def upright_exif(image: Image.Image) -> bytes | None:

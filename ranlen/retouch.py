@@ -110,9 +110,7 @@ def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: b
     return dataclasses.replace(photo, pixels=pixels)
 
 
-def light(
-    photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0, *, in_place: bool = False
-) -> Photo:
+def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0, *, in_place: bool = False) -> Photo:
     """`predict` and `render` in one call."""
     return render(photo, predict(photo, mask, enhancer), degree, in_place=in_place)
 
