@@ -32,6 +32,7 @@ from ranlen.images import Photo
 
 SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000), 50: (6144, 8192), 100: (8192, 12208)}  # (height, width)
 MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("global", "ranlen")]
+TICKS = 5  # a move of the slider is many
 WATCH = """
 import subprocess, sys, resource
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
@@ -59,15 +60,16 @@ def synthetic(size: tuple[int, int]) -> np.ndarray:
 
 
 class Clock:
-    """Collects CPU seconds under names."""
+    """Collects CPU seconds under names; of several calls, the mean."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[float]] = defaultdict(list)
 
-    def __call__(self, name: str, function, *arguments):
+    def __call__(self, name: str, function, *arguments, times: int = 1):
         started = time.process_time()
-        result = function(*arguments)
-        self.rows[name].append(time.process_time() - started)
+        for _ in range(times):
+            result = function(*arguments)
+        self.rows[name].append((time.process_time() - started) / times)
         return result
 
     def command(self, name: str, arguments: list[str]) -> float:
@@ -95,8 +97,8 @@ def steps(clock: Clock, path: Path) -> None:
     for model in MODELS:
         lighting = clock(f"predict, {model}", retouch.predict, photo, mask, weights.load(model))
         lit = clock(f"render, {model}", retouch.render, photo, lighting, 1.0)
-        clock(f"slider tick, {model}", tick, small, lighting)
-    clock("JPEG of the preview (floor)", jpeg, small)
+        clock(f"slider tick, {model}", tick, small, lighting, times=TICKS)
+    clock("JPEG of the preview (floor)", jpeg, small, times=TICKS)
     clock("write", lit.write, path.with_name("lit.jpg"))
 
 
