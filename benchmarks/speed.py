@@ -136,8 +136,11 @@ def commands(clock: Clock, path: Path) -> dict[str, float]:
     for model in ("deepupe-ranlen", "star_dce-ranlen"):
         peaks[f"command, {model}"] = clock.command(f"command, {model}", [*ours, model])
     for name, arguments in peers.commands(path, path.with_name("peer.jpg"), (height, width)).items():
-        peaks[f"command, {name}"] = clock.command(f"command, {name}", arguments)
-        path.with_name("peer.jpg").unlink()
+        try:
+            peaks[f"command, {name}"] = clock.command(f"command, {name}", arguments)
+        except subprocess.CalledProcessError:
+            print(f"{name} refuses {width} x {height}", file=sys.stderr)
+        path.with_name("peer.jpg").unlink(missing_ok=True)
     return peaks
 
 
@@ -165,7 +168,10 @@ def table(sizes: dict[int, dict[str, dict[str, float]]]) -> str:
     for name in next(iter(sizes.values()))["cpu_ms"]:
         cells = []
         for report in sizes.values():
-            times, value = report["cpu_ms"], report["cpu_ms"][name]
+            times, value = report["cpu_ms"], report["cpu_ms"].get(name)
+            if value is None:
+                cells.append("refused")
+                continue
             floor = FLOORS.get(name.split(",")[0])
             ratio = f" ({value / times[floor]:.0f}x)" if floor else ""
             peak = f", {report['peak_mib'][name]:.0f} MiB" if name in report["peak_mib"] else ""

@@ -27,7 +27,7 @@ from ranlen.enlarge import Enlarged, between
 from ranlen.fields import GREY, SHADOW, Dose, LightField, check_degree, mute_shadows
 from ranlen.regions import Size, resize
 
-BAND = 1 << 16  # pixels in a band: 800 kB for three planes of floats
+BAND = 3 << 14  # pixels in a band: 600 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time
 STRIP = 1 << 20  # pixels in a strip on a GPU
 
@@ -94,7 +94,7 @@ def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np
     """Light some rows of `pixels` into `lit`, strip by strip and band by band."""
     size = (pixels.shape[0], pixels.shape[1])
     count, height = dosed.maps.shape[1:3]
-    buffers = np.empty((6, 3 * max(BAND, size[1])), np.float32)
+    buffers = np.empty((5, 3 * max(BAND, size[1])), np.float32)
     step = max(max(1, WIDE // (count * size[1])) * size[0] // height, BAND // size[1])
     for top in range(rows.start, rows.stop, step):
         strip = rows[top - rows.start : top - rows.start + step]
@@ -114,7 +114,7 @@ def _light_rows(dosed: Dosed, window: Tensor | None, pixels: np.ndarray, lit: np
         for first in range(0, len(strip), deep):
             band = strip[first : first + deep]
             part = (slice(band.start, band.stop), slice(cols.start, cols.stop))
-            planes = buffers[:, : 3 * len(band) * len(cols)].reshape(6, 3, len(band), len(cols))
+            planes = buffers[:, : 3 * len(band) * len(cols)].reshape(5, 3, len(band), len(cols))
             _light_band(dose.kind, light, spare, fade, band, pixels[part], lit[part], planes)
 
 
@@ -128,11 +128,11 @@ def _light_band(
     lit: np.ndarray,
     planes: np.ndarray,
 ) -> None:
-    """Light a band of a photo into `lit`; `planes` (6, 3, rows, columns) is where to work."""
+    """Light a band of a photo into `lit`; `planes` (5, 3, rows, columns) is where to work."""
     peak = float(np.iinfo(pixels.dtype).max)
     image, maps, other, share = planes[:4]
-    before, after = planes[4:, :1]
-    levels = planes[5, 1:].view(pixels.dtype).reshape(-1)[: image.size].reshape(image.shape)
+    before, after = planes[4, :1], planes[4, 1:2]
+    levels = maps.view(pixels.dtype).reshape(-1)[: image.size].reshape(image.shape)  # when there are no maps
     cv2.split(pixels, list(levels))
     np.copyto(image, levels)
     share = _share(levels, share, other[:1], peak, spare, band)
