@@ -2,9 +2,9 @@
 
 Times are CPU seconds of one thread, medians over rounds in which everything runs once, so that a busy machine disturbs
 all rows alike. Floors: a plain copy of the same pixels and a bare division for rendering; the preview's JPEG for a move
-of the slider; Pillow opening and saving the same file for the command, beside what else there is (`peers`). The copy goes
-into memory that is there already, and so do renders, as in the command. `--readme` writes the table into the README.
-Nothing here is a test.
+of the slider; Pillow opening and saving the same file for the command, beside what else there is (`peers`). The copy
+goes into memory that is there already, and so do renders, as in the command. `--readme` writes the table into the
+README. Nothing here is a test.
 """
 
 from __future__ import annotations
