@@ -3,10 +3,10 @@
 What the package's predictor does is done here by functions, because the predictor keeps the photo it was given last and
 two users would share it. With MobileSAM's checkpoint the encoder is our own TinyViT.
 
-How a dark photo is shown to it was chosen on 29 DAVIS frames by the overlap that `benchmarks/segmentation.py` measures with
-MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first click each:
+How a dark photo is shown to it was chosen on 29 DAVIS frames by the overlap that `benchmarks/segmentation.py` measures
+with MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first click each:
 
-    as it is                                  0.55 / 0.71 / 0.77    0.37 / 0.57 / 0.66
+    as it is (with an older `choose`)         0.55 / 0.71 / 0.77    0.37 / 0.57 / 0.66
     brightened                                0.63 / 0.76 / 0.85    0.61 / 0.74 / 0.78
     lit by our own global network, blurred    0.65 / 0.75 / 0.81    0.64 / 0.69 / 0.77
     brightened, blurred by 1                  0.63 / 0.74 / 0.84    0.62 / 0.76 / 0.81
@@ -14,8 +14,8 @@ MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first click
     brightened, bilateral filter              0.62 / 0.81 / 0.84    0.61 / 0.73 / 0.79
     brightened, non-local means               0.60 / 0.78 / 0.81    0.60 / 0.71 / 0.79
 
-What the mask so far counts as (`CONFIDENCE`) was chosen there too: 4 gives 0.83 / 0.86 after 3 / 5 clicks by day, 8 gives
-0.81 / 0.85, none at all 0.75 / 0.78. In bfloat16 the encoder is six times slower on the processor at hand.
+What the mask so far counts as (`CONFIDENCE`) was chosen there too: 4 gives 0.83 / 0.86 after 3 / 5 clicks by day, 8
+gives 0.81 / 0.85, none at all 0.75 / 0.78. In bfloat16 the encoder is six times slower on the processor at hand.
 """
 
 from __future__ import annotations
