@@ -76,7 +76,7 @@ def made_up_state(url: str) -> list[str]:
         {"path": 10**400}, {"path": owner.session}, {"example": "../../../etc/passwd"}, {"example": []},
         {"recipe": whole, "what": "mask", "format": "../x"}, {"recipe": session(7)}, {"recipe": whole, "index": "<b>"},
     ]  # fmt: skip
-    for name in ("open", "edit", "exact", "compare", "save", "loadmask"):
+    for name in ("open", "edit", "compare", "save", "loadmask"):
         for about in made_up:
             try:
                 answer = thief.ask(thief.event(name), [], about)
@@ -84,6 +84,12 @@ def made_up_state(url: str) -> list[str]:
                 continue
             if any(True for _ in pictures(answer)):
                 wrong.append(f"{name} {about!r:.60}: a picture, and this visitor opened none")
+    for key in (None, "", owner.session, thief.session, [], {}, 7):
+        thief.key = key
+        try:
+            wrong.append(f"exact {key!r}: the box {thief.exact([CLICK])}, and this visitor opened none")
+        except RefusalError:
+            continue
     owner.close()
     thief.close()
     return wrong

@@ -101,7 +101,7 @@ def visit(url: str, number: int, seconds: float) -> tuple[int, int]:
     while True:
         done = [{**CLICK, "at": at, "radius": 0.1}]
         politely(lambda: visitor.edit(done))  # noqa: B023
-        left, top, width, height = politely(lambda: visitor.exact(done))["box"]  # noqa: B023
+        left, top, width, height = politely(lambda: visitor.exact(done))  # noqa: B023
         middle = ((left + width / 2) / own.shape[1], (top + height / 2) / own.shape[0])
         seen += 1  # what is lit lies around this visitor's click
         wrong += max(abs(middle[0] - at[0]), abs(middle[1] - at[1])) > 0.08

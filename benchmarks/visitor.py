@@ -44,6 +44,7 @@ class Visitor:
         self.web = httpx.Client(timeout=seconds, trust_env=False)
         self.session = secrets.token_hex(8)
         self.config = self.web.get(url.rstrip("/") + "/config").json()
+        self.key: str | None = None  # of the photo that is open
         self.values = {each["id"]: each["props"].get("value") for each in self.config["components"]}
 
     def close(self) -> None:
@@ -97,16 +98,20 @@ class Visitor:
 
     def open(self, data: bytes, name: str) -> Answer:
         """Open a photo on the page."""
-        return self.ask(self.event("open"), [], {"seq": 1, "path": self.upload(data, name)["path"]})
+        answer = self.ask(self.event("open"), [], {"seq": 1, "path": self.upload(data, name)["path"]})
+        self.key = json.loads(answer["data"][0]["props"]["photo"]).get("key")
+        return answer
 
     def edit(self, edits: Any) -> Answer:
         """Edit on the canvas, with the quicker backbone: outlines and lights."""
         return self.ask(self.event("edit"), [], {"seq": 2, "recipe": session(edits), "wanted": [0]})
 
-    def exact(self, edits: Any) -> dict[str, Any]:
-        """The server's picture of what the edits light: its box and its pixels."""
-        answer = self.ask(self.event("exact"), [], {"seq": 3, "recipe": session(edits)})
-        return json.loads(answer["data"][0]["props"]["frame"])
+    def exact(self, edits: Any) -> list[int]:
+        """The box of the server's picture of what the edits light."""
+        answer = self.web.post(f"{self.url}/exact", json={"key": self.key, "recipe": session(edits)})
+        if answer.status_code != 200:
+            raise RefusalError(answer.status_code, answer.text)
+        return [int(each) for each in answer.headers["X-Box"].split(",")]
 
     def asked(self, photo: Any, **given: Any) -> tuple[dict[str, Any], list[Any]]:
         """The endpoint for programs and its inputs; what is not given is as the endpoint says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -73,6 +74,7 @@ class Session:
         masks: areas, by what marks them.
         lights: predicted lights, by what marks them and model.
         edits: long edits that came before, by name.
+        key: told to the owner alone, for questions that do not come through Gradio.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Session:
     masks: Kept = field(default_factory=lambda: Kept(8))
     lights: Kept = field(default_factory=lambda: Kept(8))
     edits: dict[str, Any] = field(default_factory=dict)
+    key: str = field(default_factory=secrets.token_urlsafe)
 
     def looked(self) -> bool:
         """Whether the segmenter has seen the photo."""

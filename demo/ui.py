@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, visit
+from demo import api, frames, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
 from ranlen import images, weights
@@ -48,7 +48,7 @@ LAUNCH: dict[str, Any] = {
     "enable_monitoring": False,
     "state_session_capacity": 100,
     "css_paths": [STATIC / "page.css"],
-    "app_kwargs": {"middleware": [Middleware(Guard)]},
+    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": frames.ROUTES},
 }
 
 
@@ -84,14 +84,12 @@ def build() -> gr.Blocks:
             finder=visit.segmenter()[1],
             photo="",
             answer="",
-            frame="",
             methods="",
             saved="",
             mask="",
         )
         marked = editor.edit(visit.on_edit, None, editor, **LIVE, **EDITS)
         editor.open(visit.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
-        editor.exact(visit.on_exact, None, editor, **LIVE, concurrency_limit=4)
         editor.compare(visit.on_compare, None, editor, **LIVE, **EDITS)
         editor.loadmask(visit.on_mask, None, editor, **LIVE)
         editor.save(visit.on_save, None, editor, **LIVE, concurrency_limit=2)

@@ -51,6 +51,11 @@ class Visitors:
         """The session of who asks."""
         return self.sessions.get(str(request.session_hash))
 
+    def owner(self, key: Any) -> editing.Session | None:
+        """The session of who knows the key of its photo."""
+        with self.lock:
+            return next((session for session in self.sessions.values() if session.key == key), None)
+
     def enter(self, request: gr.Request, session: editing.Session) -> None:
         """Remember a session."""
         with self.lock:
@@ -65,7 +70,7 @@ class Visitors:
         with self.lock:
             if key in self.sessions:
                 old = self.sessions[key]
-                self.sessions[key] = editing.Session(old.path, old.size, old.view, edits=old.edits)
+                self.sessions[key] = editing.Session(old.path, old.size, old.view, edits=old.edits, key=old.key)
 
 
 VISITORS = Visitors(MOST_VISITORS)
@@ -107,7 +112,13 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     VISITORS.enter(request, session)
     height, width = session.size
     return answer(
-        "photo", data, name=session.path.name, size=[width, height], png=wire.png(session.view.pixels), recipe=done
+        "photo",
+        data,
+        key=session.key,
+        name=session.path.name,
+        size=[width, height],
+        png=wire.uri(wire.png(session.view.pixels)),
+        recipe=done,
     )
 
 
@@ -166,19 +177,6 @@ def light_of(session: editing.Session, done: Recipe, i: int, method: str) -> ret
     """The light of one subject under one method."""
     with NETWORKS:
         return editing.lighting(session, done.subjects[i], f"{done.backbone}-{method}", segmenter()[0], load)
-
-
-def on_exact(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
-    """The view as the server renders it: what a result at full size will look like."""
-    data, session = event._data or {}, VISITORS.find(request)
-    if session is None:
-        return answer("frame", data, lost=True)
-    try:
-        done = editing.read_recipe(session, data.get("recipe"))
-        lit = editing.light(session, done, session.view, segmenter()[0], load)
-    except (EditError, PromptError, weights.WeightsError) as error:
-        return answer("frame", data, error=sentence(error))
-    return answer("frame", data, **wire.change(session.view, lit))
 
 
 def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 // Files in and out: a photo by button, drop or paste; masks; sessions; results.
 
-const fileUrl = (path) => `${(window.gradio_config?.root ?? '').replace(/\/$/, '')}/gradio_api/file=${path}`;
 let opening = 0, savingSeq = 0, maskSeq = 0;
 
 async function sendFile(file) {
@@ -33,7 +32,7 @@ watch('photo', async () => {
   methodLights.clear();
   words.clear();
   Object.assign(view, { scale: 1, x: 0.5, y: 0.5 });
-  photo = { bitmap, width: bitmap.width, height: bitmap.height, name: said.name, size: said.size };
+  photo = { key: said.key, bitmap, width: bitmap.width, height: bitmap.height, name: said.name, size: said.size };
   drawn = lastFound = null;
   desk.width = 0;
   showPhoto(bitmap);
@@ -65,7 +64,7 @@ watch('saved', () => {
   if (said.seq !== savingSeq) return;
   $('.rl-app').classList.remove('rl-saving');
   if (said.error) { toast(said.error); return; }
-  download(fileUrl(said.path), said.name);
+  download(address(`file=${said.path}`), said.name);
   toast(`Saved ${said.name} (${(said.bytes / 2 ** 20).toFixed(1)} MB)`, true);
 });
 

@@ -8,6 +8,7 @@ let counter = 0, pending = null, exact = null, exactSeq = 0, waiting = false;
 
 const keyOf = (each) => JSON.stringify([each.edits, each.transition, each.grow]);
 const lightKey = (each) => recipe.backbone + keyOf(each);
+const address = (path) => `${(window.gradio_config?.root ?? '').replace(/\/$/, '')}/gradio_api/${path}`;
 const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { return {}; } };
 
 // One question of a kind at a time; of those that come meanwhile, the last. (Gradio's own `always_last` would send the
@@ -23,7 +24,8 @@ function ask(name, data = {}) {
 function send(name, question) {
   clearTimeout(busy.get(name));
   busy.set(name, setTimeout(() => { answered(name); wait(false); }, 120000));
-  trigger(name, question);
+  if (name === 'exact') fetchExact(question);
+  else trigger(name, question);
 }
 function answered(name) {
   clearTimeout(busy.get(name));
@@ -74,7 +76,7 @@ let settling = 0;
 function settle(after = 0) {
   clearTimeout(settling);
   if (!photo || !marked()) return;
-  settling = setTimeout(() => { exactSeq = ask('exact', { recipe: wired() }); }, after);
+  settling = setTimeout(() => { exactSeq = ask('exact', { key: photo.key, recipe: wired() }); }, after);
 }
 
 watch('answer', async () => {
@@ -109,17 +111,21 @@ watch('answer', async () => {
   refresh();
 });
 
-watch('frame', async () => {
-  const said = answerOf(props.frame);
-  answered('exact');
-  if (said.lost) { lost(); return; }
-  if (said.seq !== exactSeq || pending || !said.box) return;
-  const bitmap = said.png ? await bitmapOf(said.png) : null;
-  if (said.seq !== exactSeq || dragging()) return;
-  exact = { box: said.box, bitmap };
-  element.dispatchEvent(new CustomEvent('exact'));
-  render();
-});
+// Not by Gradio's queue, which takes as long as rendering does (demo/frames.py).
+async function fetchExact({ seq, key, recipe: wanted }) {
+  try {
+    const reply = await fetch(address('exact'), {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, recipe: wanted }) });
+    if (reply.status === 410) { lost(); return; }
+    if (!reply.ok) return;                   // the preview stays
+    const bitmap = reply.status === 204 ? null : await decoded(await reply.blob());
+    if (seq !== exactSeq || pending || dragging()) return;
+    exact = { box: reply.headers.get('X-Box')?.split(',').map(Number), bitmap };
+    element.dispatchEvent(new CustomEvent('exact'));
+    render();
+  } catch { /* no connection: the preview stays */ }
+  finally { answered('exact'); }
+}
 
 // The server has forgotten the photo, after a restart for one.
 function lost() {
@@ -147,5 +153,6 @@ function forget() {
 async function bitmapOf(uri) {
   const [head, data] = uri.split(',');
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], { type: head.slice(5).split(';')[0] }), { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  return decoded(new Blob([bytes], { type: head.slice(5).split(';')[0] }));
 }
+const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });

@@ -1,0 +1,54 @@
+"""The exact frame, asked for whenever a hand lets go of a slider: `POST /gradio_api/exact`, a request of its own.
+
+Gradio's queue would wrap it in base64 and JSON twice over, which takes as long as making it. Who asks is told by the
+key that the answer to opening a photo held. `demo.guard` reads the request first, as it reads all.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from demo import editing, visit, wire
+from ranlen.edits import EditError
+from ranlen.segment.prompts import PromptError
+from ranlen.weights import WeightsError
+
+AT_ONCE = anyio.CapacityLimiter(4)
+MOST_WAITING = 40  # as in the page's queue
+
+
+async def exact(request: Request) -> Response:
+    """The part of a view that its owner's recipe changes, as PNG; its box stands in the header X-Box.
+
+    Asked with JSON, {"key": of the photo, "recipe": see `ranlen.recipe`}. Without a change there is no content.
+    """
+    if AT_ONCE.statistics().tasks_waiting >= MOST_WAITING:
+        return JSONResponse({"detail": "too many are waiting; try again"}, status_code=503)
+    body = await request.body()  # JSON, or the guard had refused it
+    return await anyio.to_thread.run_sync(frame, json.loads(body or "null"), limiter=AT_ONCE)
+
+
+def frame(data: Any) -> Response:
+    """Answer one question; a plain function."""
+    session = visit.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
+    if session is None:
+        return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
+    try:
+        done = editing.read_recipe(session, data.get("recipe"))
+        lit = editing.light(session, done, session.view, visit.segmenter()[0], visit.load)
+    except (EditError, PromptError, WeightsError) as error:
+        return JSONResponse({"detail": str(error)}, status_code=422)
+    box = wire.changed(session.view, lit)
+    if not box[2]:
+        return Response(status_code=204)
+    where = {"X-Box": ",".join(map(str, box)), "Cache-Control": "no-store"}
+    return Response(wire.png(wire.part(lit, box)), media_type="image/png", headers=where)
+
+
+ROUTES = [Route("/gradio_api/exact", exact, methods=["POST"])]
