@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from demo import gpu
-from ranlen import images, recipe, retouch
+from ranlen import images, recipe, retouch, shapes
 from ranlen.edits import EditError
 from ranlen.enhancer import METHODS, Enhancer
 from ranlen.images import Photo
@@ -190,7 +190,8 @@ def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segme
     """Write what is marked, before the soft edge, as a picture of the photo's size, white on the subject."""
     path = folder / f"{session.path.stem}_mask.png"
     hard = dataclasses.replace(subject, transition=0.0)
-    images.mask_photo(areas(session, hard, segmenter).resize(session.size).a[0, 0].numpy() >= 0.5).write(path)
+    core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
+    images.mask_photo(shapes.enlarged(core, session.size)).write(path)
     return path
 
 

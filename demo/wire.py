@@ -19,6 +19,7 @@ from ranlen import metrics
 from ranlen.images import Photo
 from ranlen.regions import RegionMask, resize
 from ranlen.retouch import Lighting, to_tensor
+from ranlen.shapes import drawn_at
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 # Without a search for repetitions, of which photos have none, a PNG is no larger and takes half the time; with one
@@ -95,8 +96,8 @@ def outlines(mask: RegionMask) -> dict[str, Any]:
 
 def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Booleans (H, W) at another size, by half of each cell."""
-    if core.shape == size:
-        return core
+    if (drawn := drawn_at(core, size)) is not None:  # the page saved it
+        return drawn
     cover = cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(cover >= 128)
 

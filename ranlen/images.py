@@ -196,10 +196,9 @@ def _encode(photo: Photo, kind: str, quality: int) -> bytes:
 
 def preview(photo: Photo, longest: int) -> np.ndarray:
     """A copy in sRGB for screens and networks, (h, w, 3) uint8, at most `longest` pixels on its long side."""
-    scale = longest / max(photo.size)
+    height, width = preview_size(photo.size, longest)
     pixels = photo.pixels
-    if scale < 1:
-        height, width = (max(1, round(side * scale)) for side in photo.size)
+    if (height, width) != photo.size:
         while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:  # OpenCV halves five times as fast
             half = (-(-pixels.shape[1] // 2), -(-pixels.shape[0] // 2))
             pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
@@ -213,6 +212,12 @@ def preview(photo: Photo, longest: int) -> np.ndarray:
     except (ImageCms.PyCMSError, OSError):  # a broken profile: show the numbers as they are
         return pixels
     return np.asarray(converted)
+
+
+def preview_size(size: Size, longest: int) -> Size:
+    """The size of a `preview`."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def to_8_bit(pixels: np.ndarray) -> np.ndarray:

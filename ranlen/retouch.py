@@ -20,8 +20,9 @@ from torch import Tensor
 from ranlen.enhancer import Enhancer
 from ranlen.fields import LightField
 from ranlen.fullsize import render_pixels
-from ranlen.images import Photo, preview
+from ranlen.images import Photo, preview, preview_size
 from ranlen.regions import Grow, RegionMask
+from ranlen.shapes import drawn_at
 
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
@@ -72,6 +73,9 @@ def region_mask(
         raise MaskError(
             "the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model"
         )
+    # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
+    if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
+        core = drawn
     return RegionMask.from_core(core, transition=transition, grow=grow, max_side=DETAIL)
 
 

@@ -31,7 +31,7 @@ ALLOWED = {
     "images": {"files", "jpeg", "lossless", "metadata", "shapes"},
     "weights": {"files", "backbones", "enhancer", "hub"},
     "edits": {"files", "shapes"},
-    "retouch": {"enhancer", "fields", "fullsize", "images", "regions"},
+    "retouch": {"enhancer", "fields", "fullsize", "images", "regions", "shapes"},
     "recipe": {"edits", "enhancer", "images", "regions", "retouch", "segment", "shapes"},
     "segment": {"edits", "files", "images", "regions", "segment", "shapes", "weights"},
     "sheet": {"images", "regions"},

@@ -1,0 +1,57 @@
+"""A mask saved on the page and given to the command line: the same areas, the same picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from demo import editing, wire
+from ranlen import cli, edits, images, retouch, shapes
+from ranlen.images import Photo
+from ranlen.recipe import Subject
+
+
+@pytest.mark.parametrize("size", [(36, 50), (37, 51), (50, 70), (71, 99), (72, 100), (81, 113), (140, 196), (144, 200)])
+def test_any_shape_comes_back_to_the_pixel(rng, size):
+    for share in (0.02, 0.5, 0.98):
+        core = rng.random((36, 50)) < share
+        assert np.array_equal(shapes.drawn_at(shapes.enlarged(core, size), core.shape), core)
+
+
+def test_a_finer_shape_is_not_taken_for_one():
+    core = shapes.disc((144, 200), (90, 70), 40)
+    assert shapes.drawn_at(core, (36, 50)) is None
+    smooth = shapes.enlarged(shapes.disc((36, 50), (22.5, 17.5), 10), (144, 200))
+    assert (smooth ^ core).mean() < 0.02  # and no stairs of four pixels:
+    assert len({tuple(row) for row in smooth}) > 15  # with stairs: 11
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(300, 400), (1000, 1500), (1800, 2400)])
+def test_a_saved_mask_lights_as_the_session_does(size, rng, weights_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANLEN_WEIGHTS", str(weights_folder))
+    path = tmp_path / "evening.png"
+    Photo(rng.integers(0, 70, (*size, 3), dtype=np.uint8)).write(path)
+    session = editing.open_photo(path)
+    done = [
+        {"tool": "click", "at": [0.4, 0.5], "radius": 0.2},
+        {"tool": "brush", "points": [[0.4, 0.5], [0.8, 0.7]], "radius": 0.03},
+        {"tool": "brush", "points": [[0.1, 0.4], [0.5, 0.4]], "radius": 0.01, "add": False},
+    ]
+    subject = Subject(tuple(edits.parse_edits(done)))
+    mask = editing.save_mask(session, subject, tmp_path, None)
+    core = images.read_mask(mask, size)
+    expected = editing.areas(session, dataclasses.replace(subject, transition=0.0), None).a[0, 0].numpy() == 1
+    assert np.array_equal(wire.fitted(core, session.view.size), expected)  # loaded on the page again
+    assert np.array_equal(retouch.region_mask(core).tensor, editing.areas(session, subject, None).tensor)
+
+    (tmp_path / "s.json").write_text(json.dumps({"ranlen": 1, "subjects": [{"edits": done}]}))
+    for name, by in (("mask", mask), ("edits", tmp_path / "s.json")):
+        out = str(tmp_path / f"{name}.png")
+        assert cli.main(["light", str(path), "-o", out, f"--{name}", str(by), "--device", "cpu"]) == 0
+    lit = images.read(tmp_path / "edits.png").pixels
+    assert (lit != images.read(path).pixels).any()
+    assert np.array_equal(images.read(tmp_path / "mask.png").pixels, lit)
