@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo import editing, gpu, visit
+from demo import editing, gpu, looking, visit
 from ranlen import edits, images, recipe, retouch, sheet
 from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.recipe import Subject
@@ -79,9 +79,10 @@ def light(
         if isinstance(done, dict) and not mask:
             session = opened(photo, done)
             with visit.NETWORKS:
-                return editing.save(
+                *_, written = editing.save(
                     session, recipe.parse_recipe(done), "same", path.parent, visit.segmenter()[0], visit.load
                 )
+            return Path(written)
         enhancer = visit.load(model)
         found = areas(photo, mask, done or click(x, y), transition)
         with visit.NETWORKS:
@@ -173,7 +174,7 @@ def opened(photo: str, done: Any) -> editing.Session:
     if any(
         edit.tool == "subject" or edit.tool == "frame" for s in recipe.parse_recipe(done).subjects for edit in s.edits
     ):
-        visit.ENCODER.submit(editing.look, session, visit.segmenter()[0]).result()
+        looking.begin(session, visit.segmenter()[0]).result.result()
     return session
 
 

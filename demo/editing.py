@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import Question
 
 FORMATS = {"same": None, "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
+SAVE_STEPS = 3
 Load = Callable[[str], Enhancer]
 T = TypeVar("T")
 
@@ -75,6 +76,7 @@ class Session:
         lights: predicted lights, by what marks them and model.
         edits: long edits that came before, by name.
         key: told to the owner alone, for questions that do not come through Gradio.
+        looks: the segmenter's, where it is queued or done (`demo.looking`).
     """
 
     path: Path
@@ -86,10 +88,7 @@ class Session:
     lights: Kept = field(default_factory=lambda: Kept(8))
     edits: dict[str, Any] = field(default_factory=dict)
     key: str = field(default_factory=secrets.token_urlsafe)
-
-    def looked(self) -> bool:
-        """Whether the segmenter has seen the photo."""
-        return "photo" in self.seen
+    looks: dict[str, Any] = field(default_factory=dict)
 
 
 def open_photo(path: str | Path) -> Session:
@@ -177,13 +176,24 @@ def light(session: Session, done: Recipe, photo: Photo, segmenter: Segmenter, lo
     return recipe.render(photo, lights)
 
 
-def save(session: Session, done: Recipe, kind: str, folder: Path, segmenter: Segmenter, load: Load) -> Path:
-    """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel."""
+def save(
+    session: Session, done: Recipe, kind: str, folder: Path, segmenter: Segmenter, load: Load
+) -> Iterator[str | Path]:
+    """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel.
+
+    Yields:
+        What comes next, in words, as often as `SAVE_STEPS` says; at the end, the file.
+    """
     suffix = FORMATS[kind]
     path = folder / result_name(session.path, suffix)
+    yield "Reading the photo"
     photo = images.read(session.path)
-    light(session, done, to_16_bit(photo) if suffix else photo, segmenter, load).write(path)
-    return path
+    photo = to_16_bit(photo) if suffix else photo
+    yield "Lighting it at full size"
+    lit = light(session, done, photo, segmenter, load)
+    yield f"Writing {path.name}"
+    lit.write(path)
+    yield path
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:

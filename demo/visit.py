@@ -13,7 +13,6 @@ import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing, wire
+from demo import editing, looking, wire
 from ranlen import edits, images, retouch, weights
 from ranlen.edits import EditError
 from ranlen.enhancer import Enhancer
@@ -35,7 +34,6 @@ from ranlen.segment.question import asked
 EXAMPLES = Path(__file__).parent / "examples"
 METHODS = ("global", "blend", "concat", "ranlen")
 NETWORKS = threading.Lock()  # one at a time runs networks; they take a second
-ENCODER = ThreadPoolExecutor(1)  # SAM looks at one photo at a time, for seconds; everybody else goes on meanwhile
 MOST_VISITORS = 60  # whose photos are remembered; a photo and what is known of it take up to 100 MB
 
 
@@ -59,6 +57,7 @@ class Visitors:
     def enter(self, request: gr.Request, session: editing.Session) -> None:
         """Remember a session."""
         with self.lock:
+            looking.drop(self.sessions.get(str(request.session_hash)))
             self.sessions[str(request.session_hash)] = session
             self.sessions.move_to_end(str(request.session_hash))
             while len(self.sessions) > self.most:
@@ -70,6 +69,7 @@ class Visitors:
         with self.lock:
             if key in self.sessions:
                 old = self.sessions[key]
+                looking.drop(old)
                 self.sessions[key] = editing.Session(old.path, old.size, old.view, edits=old.edits, key=old.key)
 
 
@@ -110,6 +110,7 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     except (KeyError, images.ImageError) as error:
         return answer("photo", data, error=sentence(error))
     VISITORS.enter(request, session)
+    looking.begin(session, segmenter()[0])  # most people's first click asks it
     height, width = session.size
     return answer(
         "photo",
@@ -123,7 +124,7 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
 
 
 def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
-    """Subjects were marked: first how long looking at the photo takes, then their areas, then those and their light."""
+    """Subjects were marked: first how long looking at the photo still takes, then their areas, then their light too."""
     data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         yield answer("answer", data, lost=True)
@@ -139,16 +140,17 @@ def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]
         for i in (asked_for if isinstance(asked_for, list) else [])
         if isinstance(i, int) and 0 <= i < len(done.subjects)
     ]
-    if not session.looked() and any(asked(done.subjects[i].edits) for i in wanted):
-        looking = ENCODER.submit(editing.look, session, segmenter()[0])
-        for seconds in itertools.count(1):
+    if any(asked(done.subjects[i].edits) for i in wanted):
+        look = looking.begin(session, segmenter()[0])
+        for seconds in itertools.chain((0.2,), itertools.repeat(1.0)):
             try:
-                looking.result(timeout=1)
+                look.result.result(seconds)
                 break
             except NotYet:
-                yield answer(
-                    "answer", data, told=f"Looking at the photo, {seconds} s so far. After that, clicks are quick."
-                )
+                yield answer("answer", data, looking=look.left())
+            except Exception as error:  # no memory, or a GPU that nobody lends
+                yield answer("answer", data, error=f"The photo could not be looked at: {error}. Brush and circle work.")
+                return
     yield from marks_and_lights(session, data, done, wanted)
 
 
@@ -201,8 +203,8 @@ def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     return answer("methods", data, methods=methods)
 
 
-def on_save(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
-    """Write the full-size result, or the mask, and say where the browser finds it."""
+def on_save(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+    """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
     data, session = event._data or {}, VISITORS.find(request)
     try:
         if session is None:
@@ -213,12 +215,18 @@ def on_save(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
             path = editing.save_mask(session, done.subjects[i], fresh_folder(), segmenter()[0])
         else:
             kind = str(data.get("format"))
-            path = editing.save(
+            steps = editing.save(
                 session, done, kind if kind in editing.FORMATS else "same", fresh_folder(), segmenter()[0], load
             )
+            for number, step in enumerate(steps, 1):
+                if isinstance(step, Path):
+                    path = step
+                else:
+                    yield answer("saved", data, step=step, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:
-        return answer("saved", data, error=f"Not saved: {error}.")
-    return answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size)
+        yield answer("saved", data, error=f"Not saved: {error}.")
+        return
+    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size)
 
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:

@@ -16,7 +16,7 @@ function askMethods() {
 
 watch('methods', async () => {
   const said = answerOf(props.methods);
-  answered('compare');
+  answered('compare', said.seq);
   if (said.seq !== methodsSeq) return;
   wait(Boolean(pending));
   if (said.lost) { lost(); return; }

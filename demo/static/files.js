@@ -21,14 +21,14 @@ function openExample(name) { wait(true); opening = ask('open', { example: name }
 
 watch('photo', async () => {
   const said = answerOf(props.photo);
-  answered('open');
+  answered('open', said.seq);
   if (said.seq !== opening) return;
   wait(false);
   if (said.error) { toast(said.error); refresh(); return; }
   const bitmap = await bitmapOf(said.png);
   forget();
   next.delete('edit');
-  answered('edit');                          // which the server has dropped for the new photo
+  answered('edit', busy.get('edit')?.seq);   // which the server has dropped for the new photo
   methodLights.clear();
   words.clear();
   Object.assign(view, { scale: 1, x: 0.5, y: 0.5 });
@@ -60,9 +60,14 @@ function save(what) {
 }
 watch('saved', () => {
   const said = answerOf(props.saved);
-  answered('save');
+  if (said.step) {
+    if (said.seq === savingSeq) progress(`${said.step}…`, said.share, 1.5);
+    return;
+  }
+  answered('save', said.seq);
   if (said.seq !== savingSeq) return;
   $('.rl-app').classList.remove('rl-saving');
+  progress();
   if (said.error) { toast(said.error); return; }
   download(address(`file=${said.path}`), said.name);
   toast(`Saved ${said.name} (${(said.bytes / 2 ** 20).toFixed(1)} MB)`, true);
@@ -88,7 +93,7 @@ async function openMask(file) {
 }
 watch('mask', () => {
   const said = answerOf(props.mask);
-  answered('loadmask');
+  answered('loadmask', said.seq);
   if (said.seq !== maskSeq) return;
   if (said.error) toast(said.error);
   else setSubject({ edits: [said.edit] });

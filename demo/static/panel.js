@@ -150,6 +150,7 @@ function refresh() {
 const known = new Set();
 function learnt(what) { known.add(what); refresh(); }
 function nextStep() {
+  if (working) return working;
   if (!photo || mode !== 'select') return '';
   if (!subject().edits.length) return tool === 'other' ? 'First click the subject itself' : { subject: 'Click the subject', frame: 'Drag a box around the subject', click: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' }[tool];
   if (pending) return '';

@@ -46,6 +46,8 @@ function drawSelect() {
       if (found && i === current) lastFound = found;
     });
     for (const edit of subject().edits) if (edit.tool === 'subject') drawDot(context, edit, f);
+    const answered = marks.get(keyOf(subject()))?.edits ?? lastFound?.edits ?? [];
+    if (pending) for (const edit of subject().edits) if (edit.radius && !answered.includes(edit)) drawStroke(context, edit, f);
     const frames = subject().edits.filter((edit) => edit.tool === 'frame');
     if (frames.length) drawBox(context, frames[frames.length - 1], f);
   }
@@ -99,12 +101,13 @@ function flash() {
 function drawStroke(context, edit, f) {
   context.save();
   context.globalAlpha = 0.45;
-  context.strokeStyle = edit.add ? A : '#202020';
+  context.strokeStyle = edit.add === false ? '#202020' : A;
   context.lineCap = context.lineJoin = 'round';
   context.lineWidth = 2 * edit.radius * f.short;
   context.beginPath();
-  edit.points.forEach(([x, y], i) => context[i ? 'lineTo' : 'moveTo'](f.x + x * f.width, f.y + y * f.height));
-  if (edit.points.length === 1) context.lineTo(f.x + edit.points[0][0] * f.width + 0.01, f.y + edit.points[0][1] * f.height);
+  const points = edit.points ?? [edit.at];
+  points.forEach(([x, y], i) => context[i ? 'lineTo' : 'moveTo'](f.x + x * f.width, f.y + y * f.height));
+  if (points.length === 1) context.lineTo(f.x + points[0][0] * f.width + 0.01, f.y + points[0][1] * f.height);
   context.stroke();
   context.restore();
 }

@@ -14,21 +14,24 @@ const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { re
 // One question of a kind at a time; of those that come meanwhile, the last. (Gradio's own `always_last` would send the
 // first one's data again.) An answer that never comes is waited for two minutes.
 const busy = new Map(), next = new Map();
-function ask(name, data = {}) {
+function ask(name, data = {}, around = false) {  // `around` a look at the photo that another one waits for
   counter += 1;
-  const question = { seq: counter, ...data };
-  if (busy.has(name)) next.set(name, question);
+  const question = { seq: counter, ...data }, before = busy.get(name);
+  next.delete(name);
+  if (before && !(around && before.looking)) next.set(name, question);
   else send(name, question);
   return counter;
 }
 function send(name, question) {
-  clearTimeout(busy.get(name));
-  busy.set(name, setTimeout(() => { answered(name); wait(false); }, 120000));
+  clearTimeout(busy.get(name)?.timer);
+  busy.set(name, { seq: question.seq, timer: setTimeout(() => { answered(name, question.seq); wait(false); }, 120000) });
   if (name === 'exact') fetchExact(question);
   else trigger(name, question);
 }
-function answered(name) {
-  clearTimeout(busy.get(name));
+function answered(name, seq) {
+  const asked = busy.get(name);
+  if (!asked || asked.seq !== seq) return;
+  clearTimeout(asked.timer);
   busy.delete(name);
   const question = next.get(name);
   next.delete(name);
@@ -54,8 +57,9 @@ function changed() {
   const wanted = recipe.subjects.flatMap((each, i) => (each.edits.length && !lights.has(lightKey(each)) ? [i] : []));
   exact = null;
   if (photo && wanted.length) {
-    const names = [], keys = recipe.subjects.map((each) => [each.id, keyOf(each), lightKey(each)]);
-    const seq = ask('edit', { recipe: wired(names), wanted });
+    const names = [], keys = recipe.subjects.map((each) => [each.id, keyOf(each), lightKey(each), each.edits]);
+    const drawn = !wanted.some((i) => recipe.subjects[i].edits.some((edit) => FINDS.includes(edit.tool)));
+    const seq = ask('edit', { recipe: wired(names), wanted }, drawn);
     pending = { seq, keys, names };
   } else pending = null;
   for (const each of recipe.subjects) {
@@ -69,7 +73,31 @@ function changed() {
   if (mode === 'compare') askMethods();
 }
 
-function wait(on) { waiting = on; $('.rl-app').classList.toggle('rl-waiting', on); }
+const FINDS = ['subject', 'frame', 'part'];  // edits that need the segmenter
+function wait(on) {
+  waiting = on;
+  if (!on) progress();
+  $('.rl-app').classList.toggle('rl-waiting', on);
+}
+
+// What is being worked on, in words, and how far the bar at the bottom goes in how many seconds; without, it runs.
+let working = '';
+function progress(words = '', share = null, seconds = 0) {
+  const bar = $('.rl-busy'), known = share !== null;
+  if (known && !bar.classList.contains('rl-known')) {
+    bar.style.cssText = '--share: 0; --time: 0s';
+    bar.classList.add('rl-known');
+    void bar.offsetWidth;                    // from the left end
+  }
+  bar.classList.toggle('rl-known', known);
+  bar.style.cssText = `--share: ${share ?? 0}; --time: ${seconds}s`;
+  working = words;
+  hint(nextStep());
+}
+function looks(left) {                       // the segmenter, at the photo, which is done once
+  const about = left > 1.2 ? `, about ${Math.round(left)} s` : '';
+  progress(`Looking at the photo${about}. Your click is kept.`, left === null ? null : 0.95, left ?? 0);
+}
 
 // When the hand rests, the server's own picture replaces the preview.
 let settling = 0;
@@ -81,15 +109,17 @@ function settle(after = 0) {
 
 watch('answer', async () => {
   const said = answerOf(props.answer), question = pending;
-  if (said.done || said.error || said.lost) answered('edit');
+  if (said.done || said.error || said.lost) answered('edit', said.seq);
   if (said.lost) { lost(); return; }
+  if (said.looking !== undefined && busy.get('edit')?.seq === said.seq) busy.get('edit').looking = true;
   if (!question || said.seq !== question.seq) return;
-  if (said.told) { hint(said.told); return; }
+  if (said.looking !== undefined) { looks(said.looking); return; }
+  progress();
   if (said.error) { wait(false); pending = null; toast(said.error); refresh(); return; }
   for (const [i, found] of Object.entries(said.marks ?? {})) {
-    const [id, key] = question.keys[i];
+    const [id, key, , edits] = question.keys[i];
     if (found.error !== undefined) { shown.delete(id); marks.delete(key); if (found.error) toast(found.error); }
-    else marks.set(key, outlined(found));
+    else marks.set(key, { ...outlined(found), edits });
   }
   if (said.lights) {
     const made = await Promise.all(Object.entries(said.lights).map(async ([i, packed]) => [i, await unpackLight(packed)]));
@@ -124,7 +154,7 @@ async function fetchExact({ seq, key, recipe: wanted }) {
     element.dispatchEvent(new CustomEvent('exact'));
     render();
   } catch { /* no connection: the preview stays */ }
-  finally { answered('exact'); }
+  finally { answered('exact', seq); }
 }
 
 // The server has forgotten the photo, after a restart for one.

@@ -1,0 +1,82 @@
+"""The segmenter's look at a photo: begun once, early, told of, and not for nothing."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from demo import editing, looking
+from ranlen.images import Photo
+
+
+class Segmenter:
+    """One that looks until it is let go, and fails as often as it is told to."""
+
+    name = "finder"
+
+    def __init__(self, fails=0):
+        self.looks, self.fails, self.go = 0, fails, threading.Event()
+
+    def prepare(self, photo):
+        self.looks += 1
+        assert self.go.wait(20)
+        if self.looks <= self.fails:
+            raise MemoryError("no memory")
+        return photo.size
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    Photo(np.full((30, 40, 3), 9, np.uint8)).write(tmp_path / "a.png")
+    return [editing.open_photo(tmp_path / "a.png") for _ in range(3)]
+
+
+def test_a_photo_is_looked_at_once(sessions):
+    segmenter = Segmenter()
+    look = looking.begin(sessions[0], segmenter)
+    assert looking.begin(sessions[0], segmenter) is look
+    segmenter.go.set()
+    look.result.result(20)
+    assert looking.begin(sessions[0], segmenter) is look
+    assert editing.look(sessions[0], segmenter) == (30, 40)
+    assert segmenter.looks == 1
+
+
+def test_a_look_that_failed_is_tried_again(sessions):
+    segmenter = Segmenter(fails=1)
+    segmenter.go.set()
+    first = looking.begin(sessions[0], segmenter)
+    with pytest.raises(MemoryError):
+        first.result.result(20)
+    looking.begin(sessions[0], segmenter).result.result(20)
+    assert segmenter.looks == 2
+
+
+def test_a_photo_that_was_left_is_not_looked_at(sessions):
+    segmenter = Segmenter()
+    looks = [looking.begin(session, segmenter) for session in sessions]
+    looking.drop(sessions[1])
+    looking.drop(None)
+    segmenter.go.set()
+    looks[2].result.result(20)
+    assert looks[1].failed()
+    assert segmenter.looks == 2
+
+
+def test_what_is_left_is_told_by_the_last_looks(sessions, monkeypatch):
+    monkeypatch.setattr(looking, "TOOK", looking.deque([], 5))
+    segmenter = Segmenter()
+    first, waits = (looking.begin(session, segmenter) for session in sessions[:2])
+    assert first.left() is None
+    looking.TOOK.extend([30, 40, 50])
+    assert waits.left() is None  # it has not begun
+    while first.began is None:
+        pass
+    assert 30 < first.left() <= 40
+    first.began -= 60
+    assert first.left() == 0.5
+    segmenter.go.set()
+    waits.result.result(20)
+    assert len(looking.TOOK) == 5
