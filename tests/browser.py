@@ -6,10 +6,18 @@ import base64
 import shutil
 
 import numpy as np
+import pytest
 
 CHROMIUM = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+# What the tests of the page are marked with: they need Chromium; without, they skip and say so.
+IN_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install it to test the page"),
+]
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 EDITOR = "document.querySelector('.rl-there').ranlen"
 
 
@@ -79,3 +87,10 @@ def pixels(page):
 def shares(page):
     """What the page says of the areas' sizes."""
     return page.inner_text(".rl-shares")
+
+
+def save(page, selector="#save"):
+    with page.expect_download() as download:
+        page.click(selector)
+    idle(page)
+    return download.value

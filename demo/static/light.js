@@ -1,5 +1,5 @@
 // The light, rendered here: what `ranlen.retouch.render` does, in a shader, at any degree and without a question to
-// the server (at most two levels apart; tests/test_page.py). Without WebGL2 the server renders instead.
+// the server (at most two levels apart; tests/page/test_light.py). Without WebGL2 the server renders instead.
 
 const SHADER = `
 precision highp float;

@@ -1,0 +1,101 @@
+"""Marking a subject on the page, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from tests.browser import IN_BROWSER, click, drag, idle, place, shares, upload
+
+pytestmark = IN_BROWSER
+
+
+def test_brush_erase_undo_redo_and_clear(visit, photo):
+    page = visit()
+    upload(page, photo)
+    drag(page, (0.3, 0.5), (0.7, 0.5), tool="brush")
+    painted = shares(page)
+    assert "Area A" in painted
+    click(page, tool="erase")
+    erased = shares(page)
+    assert erased != painted
+    drag(page, (0.5, 0.5), (0.52, 0.5), tool="brush")
+    page.focus(".rl-main")
+    for key, expected in (("Control+z", erased), ("Control+z", painted), ("Control+Shift+z", erased)):
+        page.keyboard.press(key)
+        idle(page)
+        assert shares(page) == expected
+    click(page, 0.5, 0.3, tool="brush", button="right")  # the right button erases
+    page.click("[data-act=clear]")
+    assert shares(page) == ""
+    page.click("[data-act=undo]:visible")
+    idle(page)
+    assert "Area A" in shares(page)
+
+
+def test_mask_tools_are_steps_of_the_history(visit, photo):
+    page = visit()
+    upload(page, photo)
+    click(page)
+    seen = [shares(page)]
+    for act in ("grow", "shrink", "shrink", "invert"):
+        page.click(f"[data-act={act}]")
+        idle(page)
+        seen.append(shares(page))
+    area = [int(re.search(r"A (\d+)", each).group(1)) for each in seen]
+    assert area[1] > area[0] > area[3]
+    assert area[4] > 50
+    for expected in reversed(seen[:-1]):
+        page.click("[data-act=undo]:visible")
+        idle(page)
+        assert shares(page) == expected
+
+
+def test_a_stroke_travels_once_and_every_edit_is_small(visit, photo):
+    page = visit()
+    upload(page, photo)
+    sent = []
+    page.on("request", lambda r: sent.append(len(r.post_data or "")) if r.method == "POST" else None)
+    wave = [(0.1 + 0.8 * i / 60, 0.5 + 0.2 * np.sin(i / 4)) for i in range(61)]
+    for shift in (0, 0.1, -0.1):
+        drag(page, *((x, y + shift) for x, y in wave), tool="brush", steps=2)
+    for x in (0.3, 0.5, 0.7):
+        click(page, x, 0.2)
+    assert max(sent) <= 2048
+
+
+def test_clicks_find_a_subject_and_take_back_what_is_not_part_of_it(visit, balls):
+    page = visit()
+    upload(page, balls)
+    page.mouse.click(*place(page, 0.325, 0.5))  # the first tool finds subjects
+    idle(page)
+    one = shares(page)
+    assert re.match(r"Area A [45] %", one)  # a ball is 7.9 % of the photo; half of the soft edge lies inside it
+    click(page, 0.675, 0.5, tool="subject")
+    assert re.match(r"Area A ([7-9]|10) %", shares(page))
+    page.focus(".rl-main")
+    page.keyboard.press("Control+z")
+    idle(page)
+    assert shares(page) == one
+    click(page, 0.675, 0.5, tool="other")
+    assert re.match(r"Area A [45] %", shares(page))
+
+
+def test_a_box_is_a_question_too_and_its_answer_has_parts(visit, photo):
+    page = visit()
+    upload(page, photo)
+    assert not page.is_visible(".rl-parts")
+    page.click("[data-tool=frame]")
+    page.mouse.click(*place(page, 0.5, 0.5))
+    assert page.inner_text(".rl-hint") == "Drag a box around the subject"
+    drag(page, (0.7, 0.8), (0.3, 0.2))  # any corner first
+    before = shares(page)
+    assert "Area A" in before
+    page.click("[data-act=smaller]")
+    idle(page)
+    page.click("[data-act=undo]:visible")
+    idle(page)
+    assert shares(page) == before
+    page.click("[data-act=undo]:visible")
+    assert not page.is_visible(".rl-parts")

@@ -1,0 +1,48 @@
+"""The page on a phone, as a real browser emulates one."""
+
+from __future__ import annotations
+
+from tests.browser import IN_BROWSER, PHONE, exact, idle, pixels, place, shares, upload
+
+pytestmark = IN_BROWSER
+
+
+def test_on_a_phone_a_tap_lights_the_subject(visit, photo):
+    page = visit(**PHONE)
+    upload(page, photo)
+    before = pixels(page)
+    exact(page, lambda: page.touchscreen.tap(*place(page, 0.5, 0.5)))
+    assert (pixels(page) != before).any()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("[scrollTo(0, 500), scrollY][1]") == 0  # nothing is out of reach
+    for button in page.query_selector_all(".rl-app button:visible"):
+        box = button.bounding_box()
+        assert box["height"] >= 44, button.inner_text()
+        assert box["x"] >= 0, button.inner_text()
+        assert box["x"] + box["width"] <= 390.5, button.inner_text()
+    page.tap(".rl-sheetbutton")
+    page.tap("[data-preset=spotlight]")
+    idle(page)
+    assert page.input_value("input[type=number][data-of=degree]") == "1.3"
+
+
+def test_two_fingers_zoom_and_draw_nothing(visit, photo):
+    page = visit(**PHONE)
+    upload(page, photo)
+    session = page.context.new_cdp_session(page)
+    (x, y), apart = place(page, 0.5, 0.5), 30
+
+    def touch(kind, *points):
+        session.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": a, "y": y, "id": i} for i, a in enumerate(points)]},
+        )
+
+    touch("touchStart", x - apart)
+    touch("touchStart", x - apart, x + apart)
+    for step in range(1, 6):
+        touch("touchMove", x - apart - 10 * step, x + apart + 10 * step)
+    touch("touchEnd")
+    page.wait_for_timeout(200)
+    assert int(page.inner_text(".rl-percent").split()[0]) > 150
+    assert shares(page) == ""
