@@ -3,6 +3,9 @@
 const touches = new Map();
 let panning = null, space = false, wiping = false;
 
+element.addEventListener('pointerdown', () => { $('.rl-app').dataset.by = 'hand'; }, true);
+element.addEventListener('keydown', (event) => { if (event.key === 'Tab') $('.rl-app').dataset.by = 'keys'; }, true);
+
 const asPanning = (event) => tool === 'pan' || space || event.button === 1 || mode === 'compare';
 
 function down(event) {
