@@ -84,3 +84,21 @@ def test_an_example_opens_lit_and_another_network_lights_it(visit):
     page.click("summary")
     exact(page, lambda: page.click("[data-backbone=star_dce]"))
     assert (pixels(page) != lit).any()
+
+
+def test_without_a_gpu_pictures_are_faded_while_the_slider_moves(visit, photo):
+    page = visit()
+    page.evaluate("() => { window.clock = performance.now.bind(performance); performance.now = () => 100 * clock(); }")
+    upload(page, photo)
+    exact(page, lambda: click(page))
+    page.wait_for_timeout(1500)  # while nobody waits, pictures are made
+    box = page.locator("#rl-degree-range").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    for share in (0.3, 0.56, 0.8):
+        page.mouse.move(box["x"] + share * box["width"], middle, steps=3)
+        page.wait_for_timeout(100)
+    faded = pixels(page)
+    exact(page, page.mouse.up)
+    assert 0 < np.abs(faded - pixels(page)).max() <= 3  # a mix of two pictures, and not the shader's

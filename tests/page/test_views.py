@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ranlen import images
-from tests.browser import IN_BROWSER, click, drag, exact, idle, pixels, place, upload
+from tests.browser import IN_BROWSER, click, drag, exact, idle, pixels, place, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -108,3 +108,85 @@ def test_nothing_lies_over_anything_else(visit, photo, size):
                     or a["y"] >= b["y"] + b["height"] - 1 or b["y"] >= a["y"] + a["height"] - 1
                 )  # fmt: skip
                 assert apart, f"{name} lies over {other} in {view}"
+
+
+def stage(page):
+    """Some of the pixels that the stage shows."""
+    page.wait_for_timeout(100)
+    return np.array(
+        page.evaluate(
+            "() => { const c = document.querySelector('.rl-main');"
+            "return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 76 < 3) }"
+        )
+    )
+
+
+def test_areas_step_aside_for_a_slider_and_for_a_key(visit, photo):
+    page = visit()
+    upload(page, photo)
+    exact(page, lambda: click(page))
+    page.wait_for_timeout(2500)  # until they have faded
+    page.mouse.move(5, 5)
+    shown = stage(page)
+    page.focus(".rl-main")
+    page.keyboard.press("o")
+    hidden = stage(page)
+    assert (shown != hidden).sum() > 1000
+    page.keyboard.press("o")
+    assert np.array_equal(stage(page), shown)
+    box = page.locator("#rl-degree-range").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()  # as it was: only the areas go
+    page.eval_on_selector("#rl-degree-range", "e => e.dispatchEvent(new Event('input'))")
+    assert np.abs(stage(page) - hidden).max() <= 2
+    page.mouse.up()
+
+
+def test_the_photo_moves_under_the_hand_and_the_brush_changes_size(visit, photo):
+    page = visit()
+    upload(page, photo)
+    page.mouse.move(*place(page, 0.5, 0.5))
+    page.mouse.wheel(0, -600)
+    page.wait_for_timeout(100)
+    start = place(page, 0.5, 0.5)
+    drag(page, (0.5, 0.5), (0.45, 0.48), tool="pan")
+    moved = place(page, 0.5, 0.5)
+    assert moved[0] < start[0] - 10
+    page.click("[data-tool=brush]")
+    page.focus(".rl-main")
+    page.keyboard.down(" ")  # any tool moves it while Space is held
+    drag(page, (0.45, 0.48), (0.5, 0.5))
+    page.keyboard.up(" ")
+    assert np.allclose(place(page, 0.5, 0.5), start, atol=3)
+    assert shares(page) == ""
+    sizes = [float(page.input_value("[data-size]"))]
+    for key in "]][":
+        page.keyboard.press(key)
+        sizes.append(float(page.input_value("[data-size]")))
+    assert sizes[2] > sizes[1] > sizes[0]
+    assert sizes[3] == sizes[1]
+
+
+def test_help_is_where_it_is_needed(visit, photo):
+    page = visit()
+    upload(page, photo)
+    assert not page.is_visible("#rl-e")
+    page.click("[data-what=e]")
+    assert "Area B" in page.inner_text("#rl-e")
+    page.click("[data-what=e]")
+    assert not page.is_visible("#rl-e")
+
+
+def test_a_photo_that_the_server_forgot_is_told(visit, photo):
+    from demo.visit import VISITORS
+
+    page = visit()
+    upload(page, photo)
+    with VISITORS.lock:
+        VISITORS.sessions.clear()
+    page.click("[data-tool=click]")
+    page.mouse.click(*place(page, 0.5, 0.5))
+    page.wait_for_selector("text=Open the photo again")
+    upload(page, photo.rename(photo.with_name("again.png")))
+    click(page)
+    assert "Area A" in shares(page)
