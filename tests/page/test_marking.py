@@ -56,13 +56,16 @@ def test_a_stroke_travels_once_and_every_edit_is_small(visit, photo):
     page = visit()
     upload(page, photo)
     sent = []
-    page.on("request", lambda r: sent.append(len(r.post_data or "")) if r.method == "POST" else None)
+    page.on("request", lambda r: sent.append(r.post_data or "") if r.method == "POST" else None)
     wave = [(0.1 + 0.8 * i / 60, 0.5 + 0.2 * np.sin(i / 4)) for i in range(61)]
     for shift in (0, 0.1, -0.1):
         drag(page, *((x, y + shift) for x, y in wave), tool="brush", steps=2)
     for x in (0.3, 0.5, 0.7):
         click(page, x, 0.2)
-    assert max(sent) <= 2048
+    assert max(map(len, sent)) <= 2048
+    (last,) = [each for each in sent if '"wanted"' in each][-1:]
+    assert last.count('"ref"') == 3  # the strokes are there by name
+    assert '"points"' not in last
 
 
 def test_clicks_find_a_subject_and_take_back_what_is_not_part_of_it(visit, balls):

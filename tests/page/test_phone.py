@@ -7,6 +7,12 @@ from tests.browser import IN_BROWSER, PHONE, exact, idle, pixels, place, shares,
 pytestmark = IN_BROWSER
 
 
+def reach(button):
+    """How high the part of a button is that answers; a round ? reaches beyond its border."""
+    around = button.evaluate("e => -parseFloat(getComputedStyle(e, '::after').top) || 0")
+    return button.bounding_box()["height"] + 2 * around
+
+
 def test_on_a_phone_a_tap_lights_the_subject(visit, photo):
     page = visit(**PHONE)
     upload(page, photo)
@@ -21,6 +27,8 @@ def test_on_a_phone_a_tap_lights_the_subject(visit, photo):
         assert box["x"] >= 0, button.inner_text()
         assert box["x"] + box["width"] <= 390.5, button.inner_text()
     page.tap(".rl-sheetbutton")
+    for button in page.query_selector_all(".rl-rest button:visible"):
+        assert reach(button) >= 44, button.inner_text()
     page.tap("[data-preset=spotlight]")
     idle(page)
     assert page.input_value("input[type=number][data-of=degree]") == "1.3"
@@ -46,3 +54,13 @@ def test_two_fingers_zoom_and_draw_nothing(visit, photo):
     page.wait_for_timeout(200)
     assert int(page.inner_text(".rl-percent").split()[0]) > 150
     assert shares(page) == ""
+
+
+def test_with_a_mouse_every_button_can_be_hit(visit, photo):
+    page = visit()
+    upload(page, photo)
+    page.click("summary")
+    buttons = page.query_selector_all(".rl-app button:visible")
+    assert len(buttons) > 40
+    for button in buttons:
+        assert reach(button) >= 36, button.get_attribute("aria-label") or button.inner_text()
