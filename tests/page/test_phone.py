@@ -53,6 +53,7 @@ def test_two_fingers_zoom_and_draw_nothing(visit, photo):
     touch("touchEnd")
     page.wait_for_timeout(200)
     assert int(page.inner_text(".rl-percent").split()[0]) > 150
+    idle(page)
     assert shares(page) == ""
 
 

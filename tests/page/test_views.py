@@ -18,6 +18,8 @@ def test_before_and_after_zoom_and_hold(visit, photo):
     upload(page, photo)
     exact(page, lambda: click(page))
     page.keyboard.press("2")
+    page.wait_for_timeout(100)
+    assert not page.is_visible(".rl-hint")
 
     def shown(x, y):  # on the screen
         return page.evaluate(
@@ -45,6 +47,8 @@ def test_before_and_after_zoom_and_hold(visit, photo):
     page.click("[data-act=fit]")
     page.wait_for_timeout(100)
     assert page.inner_text(".rl-percent") == "100 %"
+    page.click("[data-tool=brush]")  # a tool leads back to where it works
+    assert page.get_attribute("button[data-view=select]", "aria-selected") == "true"
 
 
 def test_compare_shows_every_method_alike(visit, photo):
@@ -182,8 +186,14 @@ def test_a_photo_that_the_server_forgot_is_told(visit, photo):
 
     page = visit()
     upload(page, photo)
+    exact(page, lambda: click(page))
     with VISITORS.lock:
         VISITORS.sessions.clear()
+    page.focus("#rl-degree-range")
+    page.keyboard.press("End")  # the exact frame is asked for
+    page.wait_for_selector("text=Open the photo again")
+    assert "410" in visit.complaints.pop()
+    page.eval_on_selector(".rl-toast", "e => { e.hidden = true }")
     page.click("[data-tool=click]")
     page.mouse.click(*place(page, 0.5, 0.5))
     page.wait_for_selector("text=Open the photo again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -16,27 +17,29 @@ SHARE = "getComputedStyle(document.querySelector('.rl-busy')).getPropertyValue('
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Lets the segmenter see a photo when it is set."""
+    """A segmenter that has begun to look at a photo, and has seen it when it is let."""
     chosen, why = visit.segmenter()
-    seen = threading.Event()
+    begun, seen = threading.Event(), threading.Event()
 
     class Slow:
         name = "slow"
         segment = staticmethod(chosen.segment)
 
         def prepare(self, view):
-            assert seen.wait(60)
+            begun.set()
+            assert seen.wait(180)
             return chosen.prepare(view)
 
     monkeypatch.setattr(visit, "segmenter", lambda: (Slow(), why))
     monkeypatch.setattr(looking, "TOOK", looking.deque([20.0], 5))
-    yield seen
+    yield types.SimpleNamespace(begun=begun, seen=seen)
     seen.set()
 
 
 def test_a_click_is_kept_until_the_photo_was_looked_at_and_strokes_do_not_wait(visit, balls, slow):
     page = visit()
     upload(page, balls)
+    assert slow.begun.wait(20)  # nobody has clicked yet
     page.mouse.click(*place(page, 0.325, 0.5))
     page.wait_for_selector("text=Looking at the photo, about 20 s. Your click is kept.")
     assert float(page.evaluate(SHARE)) > 0.9  # where the bar is going
@@ -51,7 +54,7 @@ def test_a_click_is_kept_until_the_photo_was_looked_at_and_strokes_do_not_wait(v
     page.mouse.click(*place(page, 0.325, 0.5))
     page.wait_for_selector("text=Your click is kept")
     assert np.array_equal(pixels(page), dark)
-    slow.set()
+    slow.seen.set()
     idle(page)
     assert "Looking" not in page.inner_text(".rl-hint")
     assert (pixels(page) != dark)[150, 130].any()
@@ -81,7 +84,7 @@ def test_a_stroke_stays_in_sight_until_it_is_answered(visit, balls, slow):
     page.mouse.move(*place(page, 0.1, 0.1))
     page.wait_for_timeout(200)
     assert colour()[0] > before[0] + 40
-    slow.set()
+    slow.seen.set()
     idle(page)
 
 
