@@ -21,11 +21,11 @@ function openExample(name) { wait(true); opening = ask('open', { example: name }
 
 watch('photo', async () => {
   const said = answerOf(props.photo);
+  const bitmap = said.png && said.seq === opening ? await bitmapOf(said.png) : null;
   answered('open', said.seq);
   if (said.seq !== opening) return;
   wait(false);
   if (said.error) { toast(said.error); refresh(); return; }
-  const bitmap = await bitmapOf(said.png);
   forget();
   next.delete('edit');
   answered('edit', busy.get('edit')?.seq);   // which the server has dropped for the new photo

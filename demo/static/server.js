@@ -146,7 +146,10 @@ async function fetchExact({ seq, key, recipe: wanted }) {
   try {
     const reply = await fetch(address('exact'), {
       method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, recipe: wanted }) });
-    if (reply.status === 410) { lost(); return; }
+    if (reply.status === 410) {              // or another photo is being opened in its place
+      if (key === photo.key && !busy.has('open')) lost();
+      return;
+    }
     if (!reply.ok) return;                   // the preview stays
     const bitmap = reply.status === 204 ? null : await decoded(await reply.blob());
     if (seq !== exactSeq || pending || dragging()) return;
