@@ -156,6 +156,14 @@ def test_a_mask_is_stable_if_the_threshold_hardly_matters():
     assert sam.stability(logits) == [1.0, pytest.approx(1 / 3, abs=0.02), 0.0]
 
 
+def test_how_much_of_a_mask_hangs_together_with_a_click():
+    mask = np.zeros((20, 40), bool)
+    mask[5:15, 5:15] = mask[5:10, 25:30] = True
+    assert sam.piece(mask, (7, 7)) == 0.8
+    assert sam.piece(mask, (7, 27)) == 0.2
+    assert sam.piece(mask, (0, 40)) == 0.0
+
+
 def test_folding_norms_changes_no_number():
     torch.manual_seed(0)
     encoder = TinyViT(64)

@@ -41,6 +41,7 @@ from ranlen.segment.tiny_vit import ConvNorm, TinyViT
 
 LARGEST = 2 / 3  # of the frame: what is larger is the surroundings, unless nothing else makes sense
 STABLE = 0.6  # least stability of a mask of one thing; on regions of BSDS500's photos 0.55 to 0.9 do equally well
+MOSTLY = 0.6  # of a mask hangs together with the click, or it is of several things: both balls, not the one clicked
 CONFIDENCE = 4.0  # logit of a mask that is given as a prompt
 BLUR = 1.5  # sigma against the noise of a dark photo, in pixels of what SAM sees
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")  # MobileSAM's classifier
@@ -133,8 +134,11 @@ class Sam:
         ambiguous = points == 1 and prompts.box is None and prompts.mask is None
         logits, _ = self._decode(prepared, prompts, several=ambiguous or prompts.level != 0)
         logits = self._within_photo(logits, prepared.inner)
-        chosen = choose((logits > 0).float().mean((1, 2)).tolist(), stability(logits), prompts.level)
-        mask = (logits[chosen] > 0).cpu().numpy()
+        masks, stable = (logits > 0).cpu().numpy(), stability(logits)
+        if ambiguous and prompts.inside:
+            at = tuple(int(prompts.inside[0][1 - i] * prepared.inner[i] / prepared.size[i]) for i in (0, 1))
+            stable = [s if piece(mask, at) >= MOSTLY else 0.0 for s, mask in zip(stable, masks, strict=True)]
+        mask = masks[choose(masks.mean((1, 2)).tolist(), stable, prompts.level)]
         if mask.any():
             mask = edges.refine(edges.without_specks(mask), prepared.guide, prepared.size)
         if not mask.any():  # in a photo of one pixel, refining may leave none
@@ -195,6 +199,13 @@ def stability(logits: Tensor) -> list[float]:
     return (narrow / wide.clamp(min=1)).tolist()
 
 
+def piece(mask: np.ndarray, at: tuple[int, ...]) -> float:
+    """How much of a mask (h, w) hangs together with a pixel (row, column) in it: 1 for one thing, 0 beside it."""
+    _, pieces = cv2.connectedComponents(mask.astype(np.uint8))
+    clicked = pieces[tuple(min(i, side - 1) for i, side in zip(at, mask.shape, strict=True))]
+    return float((pieces == clicked).sum() / mask.sum()) if clicked else 0.0
+
+
 def choose(areas: list[float], stable: list[float], level: int = 0) -> int:
     """Which mask: the largest sensible one, or one that is `level` steps larger or smaller.
 
@@ -203,7 +214,7 @@ def choose(areas: list[float], stable: list[float], level: int = 0) -> int:
 
     Args:
         areas: of the masks, as shares of the frame.
-        stable: their stabilities.
+        stable: their stabilities; 0 for a mask that is of several things.
         level: 0 for the choice itself.
     """
     order = sorted(range(len(areas)), key=areas.__getitem__)
