@@ -60,9 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     region.add_argument(
         "--transition",
         type=fraction,
-        default=0.1,
         metavar="FRACTION",
-        help="width of the fade, of the short side [0.1]",
+        help="width of the fade, of the short side [0.04 where a click found the subject, else 0.1]",
     )
     region.add_argument(
         "--grow",

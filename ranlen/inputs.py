@@ -53,7 +53,9 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
     from ranlen import retouch
 
     grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
-    return photo, retouch.region_mask(core, transition=options.transition, grow=grow)
+    usual = retouch.TRANSITION_FOUND if options.click else retouch.DEFAULT_TRANSITION
+    fade = usual if options.transition is None else options.transition
+    return photo, retouch.region_mask(core, transition=fade, grow=grow)
 
 
 def read_edits(options: argparse.Namespace) -> None:
@@ -65,7 +67,7 @@ def read_edits(options: argparse.Namespace) -> None:
         return
     done = recipe.read_recipe(options.edits)
     if recipe.is_session(options.edits):
-        usual = {"degree": 1.0, "transition": 0.1, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
+        usual = {"degree": 1.0, "transition": None, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
         for name, value in usual.items():
             if getattr(options, name, value) != value:
                 raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")

@@ -44,13 +44,13 @@ class Subject:
     Attributes:
         edits: what marks it.
         degree: how much light it gets, 0 to 2.
-        transition: width of its soft edge, as a fraction of the short side.
+        transition: width of its soft edge, as a fraction of the short side, or none for what suits.
         grow: where that lies, or none for where it suits.
     """
 
     edits: tuple[Edit, ...]
     degree: float = 1.0
-    transition: float = 0.1
+    transition: float | None = None
     grow: Grow | None = None
 
 
@@ -124,9 +124,12 @@ def areas(
 
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
-    suits = retouch.GROW_FOUND if question else retouch.GROW_DRAWN
+    grow = subject.grow or (retouch.GROW_FOUND if question else retouch.GROW_DRAWN)
+    width = subject.transition
+    if width is None:
+        width = retouch.TRANSITION_FOUND if question else retouch.DEFAULT_TRANSITION
     core = rasterise(subject.edits, size, found.get(question))
-    return retouch.region_mask(core, transition=subject.transition, grow=subject.grow or suits), found
+    return retouch.region_mask(core, transition=width, grow=grow), found
 
 
 def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
@@ -168,12 +171,12 @@ def _subject(number: int, entry: Any) -> Subject:
     if grow is not None and grow not in GROW:
         raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
-    return Subject(done, _between(number, entry, "degree", 2), _between(number, entry, "transition", 1), grow)
+    width = None if entry.get("transition") is None else _between(number, entry, "transition", 1)
+    return Subject(done, _between(number, entry, "degree", 2) if "degree" in entry else 1.0, width, grow)
 
 
 def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:
-    default = next(field.default for field in dataclasses.fields(Subject) if field.name == name)
-    value = entry.get(name, default)
+    value = entry[name]
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)

@@ -28,6 +28,7 @@ from ranlen.shapes import drawn_at
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
 DETAIL = 1024
 DEFAULT_TRANSITION = 0.1
+TRANSITION_FOUND = 0.04  # what a click finds has a border of its own: a wide fade lights a halo, and dims thin parts
 # Where Area B lies: outside what was drawn, as in the paper. A found border is the subject's own: light that fades
 # outside it is a halo, light that fades inside it leaves the rim dark; half and half looked best on real dark photos.
 GROW_DRAWN: Grow = "out"

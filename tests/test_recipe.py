@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
 import numpy as np
 import pytest
 
-from ranlen import cli, images, recipe, retouch, weights
+from ranlen import cli, images, recipe, weights
 from ranlen.edits import EditError
 
 LEFT = {"tool": "click", "at": [0.25, 0.5], "radius": 0.15}
@@ -32,9 +33,25 @@ def folder(tmp_path, monkeypatch, weights_folder, photo):
     return tmp_path
 
 
+def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
+    core = np.zeros((200, 300), bool)
+    core[50:150, 100:200] = True
+    found, drawn = (
+        recipe.parse_recipe([{"tool": tool, "at": [0.5, 0.5], "add": True, **more}]).subjects[0]
+        for tool, more in (("subject", {}), ("click", {"radius": 0.25}))
+    )
+    area, _ = recipe.areas(found, core.shape, lambda said: core, {})
+    assert area.transition_width().item() == pytest.approx(0.04 * 200, abs=2)
+    assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
+    area, _ = recipe.areas(drawn, core.shape, nobody, {})
+    assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
+    asked_for, _ = recipe.areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
+    assert asked_for.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
+
+
 def test_a_plain_list_is_a_recipe_of_one_subject():
     (subject,) = recipe.parse_recipe([LEFT]).subjects
-    assert (subject.degree, subject.transition, subject.grow) == (1.0, retouch.DEFAULT_TRANSITION, None)
+    assert (subject.degree, subject.transition, subject.grow) == (1.0, None, None)
     assert subject.edits[0].tool == "click"
 
 

@@ -73,7 +73,6 @@ function changed() {
   if (mode === 'compare') askMethods();
 }
 
-const FINDS = ['subject', 'frame', 'part'];  // edits that need the segmenter
 function wait(on) {
   waiting = on;
   if (!on) progress();

@@ -8,7 +8,10 @@ const MIN = 0.005, MAX = 0.5;                // size of circle and brush, in sho
 const PAPER = 2 / 7;                         // the paper's circle
 const MOST_SUBJECTS = 8;
 
-const blankSubject = () => ({ id: ++subjects, edits: [], degree: 1, transition: 0.1, grow: null });
+const FINDS = ['subject', 'frame', 'part'];  // edits that need the segmenter
+const DRAWN_EDGE = 0.1, FOUND_EDGE = 0.04;   // soft edges, in short sides: see TRANSITION_FOUND in ranlen/retouch.py
+
+const blankSubject = () => ({ id: ++subjects, edits: [], degree: 1, transition: DRAWN_EDGE, grow: null });
 let subjects = 0;                            // made so far, to tell them apart when some are removed
 const blank = () => ({ ranlen: 1, backbone: 'deepupe', subjects: [blankSubject()] });
 
@@ -51,7 +54,11 @@ function setSubject(values, name = '') {
   const list = recipe.subjects.map((each, i) => (i === current ? { ...each, ...values } : each));
   commit({ ...recipe, subjects: list }, current, name);
 }
-const addEdit = (edit) => setSubject({ edits: [...subject().edits, edit] });
+function addEdit(edit) {
+  const { edits, transition } = subject();
+  const narrow = !edits.length && FINDS.includes(edit.tool) && transition === DRAWN_EDGE;
+  setSubject({ edits: [...edits, edit], ...(narrow && { transition: FOUND_EDGE }) });
+}
 
 function addSubject() {
   if (recipe.subjects.length < MOST_SUBJECTS) commit({ ...recipe, subjects: [...recipe.subjects, blankSubject()] }, recipe.subjects.length);
@@ -67,7 +74,8 @@ function adopt(data) {
   if (!data || !Array.isArray(data.subjects) || !data.subjects.length) throw new Error('This file is not a saved session.');
   const list = data.subjects.slice(0, MOST_SUBJECTS).map((each) => {
     if (!each || !Array.isArray(each.edits)) throw new Error('This file is not a saved session.');
-    const { edits, degree = 1, transition = 0.1, grow = null } = each;
+    const { edits, degree = 1, grow = null } = each;
+    const transition = each.transition ?? (edits.some((edit) => FINDS.includes(edit?.tool)) ? FOUND_EDGE : DRAWN_EDGE);
     return { ...blankSubject(), edits, degree: clamp(Number(degree) || 0, 0, 2), transition: clamp(Number(transition) || 0, 0, 1), grow };
   });
   return { ranlen: 1, backbone: typeof data.backbone === 'string' ? data.backbone : 'deepupe', subjects: list };
