@@ -38,7 +38,7 @@ def refusals(url: str) -> dict[str, str]:
         "a degree of text": lambda: visitor.light(sent, degree="much"),
         "no degree": lambda: visitor.light(sent, degree=None),
         "a transition of -1e9": lambda: visitor.light(sent, transition=-1e9),
-        "no transition": lambda: visitor.light(sent, transition=None),
+        "a transition of text": lambda: visitor.light(sent, transition="wide"),
         "a click at infinity": lambda: visitor.light(sent, edits=[{**CLICK, "at": [float("inf"), 0]}]),
         "a radius of 1e9": lambda: visitor.light(sent, edits=[{**CLICK, "radius": 1e9}]),
         "a radius of 10^400": lambda: visitor.light(sent, edits=[{**CLICK, "radius": 10**400}]),
