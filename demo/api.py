@@ -26,7 +26,7 @@ def publish() -> None:
     with gr.Row(visible=False):
         photo, mask = gr.File(label="photo", type="filepath"), gr.File(label="mask", type="filepath")
         x, y = gr.Number(0.5, label="x"), gr.Number(0.5, label="y")
-        transition = gr.Number(retouch.DEFAULT_TRANSITION, label="transition")
+        transition = gr.Number(None, label="transition")
         degree, done = gr.Number(1.0, label="degree"), edit_list()
         model, backbone = gr.Textbox(DEFAULT_MODEL, label="model"), gr.Textbox(DEFAULT_BACKBONE, label="backbone")
         result = gr.File(label="result")
@@ -51,7 +51,7 @@ def light(
     mask: str | None = None,  # a default of none is what lets programs leave it out
     x: float = 0.5,
     y: float = 0.5,
-    transition: float = retouch.DEFAULT_TRANSITION,
+    transition: float | None = None,
     degree: float = 1.0,
     model: str = DEFAULT_MODEL,
     done: list[Any] | dict[str, Any] | None = None,
@@ -63,7 +63,7 @@ def light(
         mask: a picture of the same size, white on the subject; or none.
         x: a place on the subject when there is neither mask nor edits, from 0 (left) to 1 (right).
         y: the same, from 0 (top) to 1 (bottom).
-        transition: width of the fade, as a fraction of the short side.
+        transition: width of the fade, as a fraction of the short side; or none for what suits.
         degree: how much light, from 0 to 2.
         model: a published model, "deepupe-ranlen" for one.
         done: clicks, frames and strokes, see `ranlen.edits`; for example
@@ -98,7 +98,7 @@ def compare(
     mask: str | None = None,
     x: float = 0.5,
     y: float = 0.5,
-    transition: float = retouch.DEFAULT_TRANSITION,
+    transition: float | None = None,
     degree: float = 1.0,
     backbone: str = DEFAULT_BACKBONE,
     done: list[Any] | None = None,
@@ -110,7 +110,7 @@ def compare(
         mask: a picture of the same size, white on the subject; or none.
         x: a place on the subject, from 0 to 1.
         y: the same.
-        transition: width of the fade, as a fraction of the short side.
+        transition: width of the fade, as a fraction of the short side; or none for what suits.
         degree: how much light, from 0 to 2.
         backbone: "deepupe" or "star_dce".
         done: edits, see `/light`.
@@ -178,7 +178,7 @@ def opened(photo: str, done: Any) -> editing.Session:
     return session
 
 
-def areas(photo: str, mask: str | None, done: Any, transition: float) -> RegionMask:
+def areas(photo: str, mask: str | None, done: Any, transition: float | None) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
         return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)

@@ -52,10 +52,8 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         core = shapes.disc(photo.size, (x, y), radius)
     from ranlen import retouch
 
-    grow = options.grow or (retouch.GROW_FOUND if options.click else retouch.GROW_DRAWN)
-    usual = retouch.TRANSITION_FOUND if options.click else retouch.DEFAULT_TRANSITION
-    fade = usual if options.transition is None else options.transition
-    return photo, retouch.region_mask(core, transition=fade, grow=grow)
+    found = options.click is not None
+    return photo, retouch.region_mask(core, transition=options.transition, grow=options.grow, found=found)
 
 
 def read_edits(options: argparse.Namespace) -> None:

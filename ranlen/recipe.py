@@ -124,12 +124,9 @@ def areas(
 
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
-    grow = subject.grow or (retouch.GROW_FOUND if question else retouch.GROW_DRAWN)
-    width = subject.transition
-    if width is None:
-        width = retouch.TRANSITION_FOUND if question else retouch.DEFAULT_TRANSITION
     core = rasterise(subject.edits, size, found.get(question))
-    return retouch.region_mask(core, transition=width, grow=grow), found
+    mask = retouch.region_mask(core, transition=subject.transition, grow=subject.grow, found=bool(question))
+    return mask, found
 
 
 def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:

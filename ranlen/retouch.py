@@ -27,12 +27,11 @@ from ranlen.shapes import drawn_at
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
 DETAIL = 1024
-DEFAULT_TRANSITION = 0.1
-TRANSITION_FOUND = 0.04  # what a click finds has a border of its own: a wide fade lights a halo, and dims thin parts
-# Where Area B lies: outside what was drawn, as in the paper. A found border is the subject's own: light that fades
-# outside it is a halo, light that fades inside it leaves the rim dark; half and half looked best on real dark photos.
-GROW_DRAWN: Grow = "out"
-GROW_FOUND: Grow = "both"
+# Width of Area B, of the short side, and where it lies: outside what was drawn, as in the paper. A found border is the
+# subject's own: light that fades far outside it is a halo, light that fades far inside it dims thin parts; narrow, half
+# and half looked best on real dark photos.
+DRAWN: tuple[float, Grow] = (0.1, "out")
+FOUND: tuple[float, Grow] = (0.04, "both")
 
 
 class MaskError(ValueError):
@@ -55,15 +54,17 @@ class Lighting:
 def region_mask(
     core: np.ndarray,
     *,
-    transition: float = DEFAULT_TRANSITION,
-    grow: Grow = GROW_DRAWN,
+    transition: float | None = None,
+    grow: Grow | None = None,
+    found: bool = False,
 ) -> RegionMask:
     """The areas for a subject marked in a photo.
 
     Args:
         core: (H, W) booleans of the photo's size, True on the subject.
-        transition: width of Area B, as a fraction of the short side.
-        grow: where B lies, see `RegionMask.from_core`.
+        transition: width of Area B, as a fraction of the short side, or none for what suits.
+        grow: where B lies, see `RegionMask.from_core`, or none for what suits.
+        found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
 
     Raises:
         MaskError: nothing or everything is marked.
@@ -77,7 +78,9 @@ def region_mask(
     # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
     if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
-    return RegionMask.from_core(core, transition=transition, grow=grow, max_side=DETAIL)
+    width, place = FOUND if found else DRAWN
+    width = width if transition is None else transition
+    return RegionMask.from_core(core, transition=width, grow=grow or place, max_side=DETAIL)
 
 
 def view(photo: Photo) -> Photo:
