@@ -16,9 +16,10 @@ test: $(VENV)/.dev chromium  ## run all tests, the browser's included
 soak: $(VENV)/.dev  ## fuzz, load and kill for about 20 minutes; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),20)
 
-lint: $(VENV)/.dev  ## style, types
+lint: $(VENV)/.dev  ## style, types, who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## mend what lint can mend

@@ -26,7 +26,7 @@ from PIL import Image
 
 from benchmarks import hostile
 from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, mark_in, photo_of, pictures
-from ranlen import images
+from ranlen.io import images
 
 ROOT = Path(__file__).parent.parent
 

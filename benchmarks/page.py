@@ -18,7 +18,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from demo.make_examples import darken
-from ranlen.images import Photo
+from ranlen.io.images import Photo
 from tests.browser import CHROMIUM, FLAGS, click, drag, idle, place, upload
 
 PORT = 7899

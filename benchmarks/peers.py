@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ranlen import shapes
+from ranlen.masks import shapes
 
 NAMES = ("OpenCV, feathered mask", "ImageMagick", "RawTherapee", "darktable-cli, whole photo")
 OPENCV = """

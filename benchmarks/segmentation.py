@@ -18,8 +18,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ranlen import images, regions
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import regions
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.grabcut import GrabCut
 from ranlen.segment.prompts import check_prompts

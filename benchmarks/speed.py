@@ -30,8 +30,11 @@ import torch
 from PIL import Image
 
 from benchmarks import peers
-from ranlen import images, retouch, shapes, weights
-from ranlen.images import Photo
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import shapes
+from ranlen.models import weights
 
 SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000), 50: (6144, 8192), 100: (8192, 12208)}  # (height, width)
 MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("global", "ranlen")]

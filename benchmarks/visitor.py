@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from ranlen import images
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
 
 BITS = 16  # of a mark
 EXAMPLES = sorted((Path(__file__).parent.parent / "demo" / "examples").glob("*.jpg"))

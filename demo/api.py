@@ -13,10 +13,13 @@ from typing import Any
 import gradio as gr
 
 from demo import editing, gpu, looking, visit
-from ranlen import edits, images, recipe, retouch, sheet
-from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen import recipe, retouch
+from ranlen.cli import sheet
+from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.io import images
+from ranlen.masks import edits
+from ranlen.masks.regions import RegionMask
 from ranlen.recipe import Subject
-from ranlen.regions import RegionMask
 
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
 
@@ -66,7 +69,7 @@ def light(
         transition: width of the fade, as a fraction of the short side; or none for what suits.
         degree: how much light, from 0 to 2.
         model: a published model, "deepupe-ranlen" for one.
-        done: clicks, frames and strokes, see `ranlen.edits`; for example
+        done: clicks, frames and strokes, see `ranlen.masks.edits`; for example
             [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
             Or a session as the page saves it, which brings its own settings, see `ranlen.recipe`.
 

@@ -15,12 +15,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from demo import gpu
-from ranlen import images, recipe, retouch, shapes
-from ranlen.edits import EditError
-from ranlen.enhancer import METHODS, Enhancer
-from ranlen.images import Photo
+from ranlen import recipe, retouch
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import shapes
+from ranlen.masks.edits import EditError
+from ranlen.masks.regions import RegionMask
+from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.recipe import Recipe, Subject
-from ranlen.regions import RegionMask
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import Question
 

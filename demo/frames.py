@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from demo import editing, visit, wire
-from ranlen.edits import EditError
+from ranlen.masks.edits import EditError
+from ranlen.models.weights import WeightsError
 from ranlen.segment.prompts import PromptError
-from ranlen.weights import WeightsError
 
 AT_ONCE = anyio.CapacityLimiter(4)
 MOST_WAITING = 40  # as in the page's queue

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from ranlen import images, retouch
-from ranlen.enhancer import Enhancer
-from ranlen.images import Photo
-from ranlen.regions import RegionMask
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks.regions import RegionMask
+from ranlen.models.enhancer import Enhancer
 from ranlen.segment import Segmenter
 
 try:

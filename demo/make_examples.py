@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from ranlen import retouch, weights
-from ranlen.enhancer import METHODS
-from ranlen.images import Photo, encode, preview, read
-from ranlen.regions import disc
-from ranlen.sheet import contact_sheet
+from ranlen import retouch
+from ranlen.cli.sheet import contact_sheet
+from ranlen.io.images import Photo, encode, preview, read
+from ranlen.masks.regions import disc
+from ranlen.models import weights
+from ranlen.models.enhancer import METHODS
 
 STOPS = {"astronaut": 3.2, "chelsea": 3.0, "coffee": 3.4, "rocket": 0.0}
 

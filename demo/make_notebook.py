@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from ranlen.files import write_atomically
+from ranlen.io.files import write_atomically
 
 NOTEBOOK = Path(__file__).parent / "ranlen.ipynb"
 NOISE = ("stderr",)  # progress bars

@@ -13,9 +13,10 @@ from starlette.middleware import Middleware
 from demo import api, frames, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
-from ranlen import images, weights
-from ranlen.backbones import BACKBONES
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.models import weights
+from ranlen.models.backbones import BACKBONES
 
 STATIC = Path(__file__).parent / "static"
 # In this order they become one script, by idea; plain JavaScript, and no step to build it.

@@ -21,9 +21,12 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo import editing, looking, wire
-from ranlen import edits, images, retouch, weights
-from ranlen.edits import EditError
-from ranlen.enhancer import Enhancer
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.masks import edits
+from ranlen.masks.edits import EditError
+from ranlen.models import weights
+from ranlen.models.enhancer import Enhancer
 from ranlen.recipe import Recipe
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from ranlen import metrics
-from ranlen.images import Photo
-from ranlen.regions import RegionMask, resize
+from ranlen.io.images import Photo
+from ranlen.masks.regions import RegionMask, resize
+from ranlen.masks.shapes import drawn_at
 from ranlen.retouch import Lighting, to_tensor
-from ranlen.shapes import drawn_at
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 # Without a search for repetitions, of which photos have none, a PNG is no larger and takes half the time; with one

@@ -14,23 +14,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ranlen.conversion import convert
-    from ranlen.enhancer import Enhancer
-    from ranlen.images import Photo, read, read_mask
-    from ranlen.regions import RegionMask, disc, ellipse, rectangle, stroke
+    from ranlen.io.images import Photo, read, read_mask
+    from ranlen.masks.regions import RegionMask
+    from ranlen.masks.shapes import disc, ellipse, rectangle, stroke
+    from ranlen.models.conversion import convert
+    from ranlen.models.enhancer import Enhancer
+    from ranlen.models.weights import load, published
     from ranlen.retouch import Lighting, compare, light, predict, region_mask, render
-    from ranlen.weights import load, published
 
 __version__ = "0.1.0"
 
 # Names are fetched when first used: importing torch takes two seconds that `ranlen --help` need not wait.
 _HOME = {
-    "conversion": ("convert",),
-    "enhancer": ("Enhancer",),
-    "images": ("Photo", "read", "read_mask"),
-    "regions": ("RegionMask", "disc", "ellipse", "rectangle", "stroke"),
+    "models.conversion": ("convert",),
+    "models.enhancer": ("Enhancer",),
+    "io.images": ("Photo", "read", "read_mask"),
+    "masks.regions": ("RegionMask",),
+    "masks.shapes": ("disc", "ellipse", "rectangle", "stroke"),
     "retouch": ("Lighting", "compare", "light", "predict", "region_mask", "render"),
-    "weights": ("load", "published"),
+    "models.weights": ("load", "published"),
 }
 
 __all__ = [

@@ -2,6 +2,6 @@
 
 import sys
 
-from ranlen.cli import main
+from ranlen.cli.main import main
 
 sys.exit(main())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ranlen.fields import GREY, Curves, Illumination, LightField, render
-from ranlen.regions import RegionMask, resize, smoothstep
+from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.rendering.fields import GREY, Curves, Illumination, LightField, render
 
 
 def region_mean(error: Tensor, area: Tensor) -> Tensor:

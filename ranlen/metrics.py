@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.fields import GREY
 from ranlen.losses import faded, region_mean, second_differences
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.rendering.fields import GREY
 
 PROFILE_BINS = 24
 PROFILE_REACH = 0.5  # the transition's profile starts this many widths inside A and ends as many inside C

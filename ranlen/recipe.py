@@ -5,8 +5,8 @@ The page keeps it while somebody works, a session file holds it as JSON, the com
     {"ranlen": 1, "backbone": "deepupe",
      "subjects": [{"edits": [...], "degree": 1.0, "transition": 0.1, "grow": "out"}]}
 
-Edits are those of `ranlen.edits`; without "grow", Area B lies where it suits a found subject, or a drawn one. A plain
-list of edits is a recipe of one subject, too.
+Edits are those of `ranlen.masks.edits`; without "grow", Area B lies where it suits a found subject, or a drawn one. A
+plain list of edits is a recipe of one subject, too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ranlen.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
-from ranlen.shapes import Size
+from ranlen.geometry import Size
+from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
-    from ranlen.enhancer import Enhancer
-    from ranlen.images import Photo
-    from ranlen.regions import Grow, RegionMask
+    from ranlen.io.images import Photo
+    from ranlen.masks.regions import Grow, RegionMask
+    from ranlen.models.enhancer import Enhancer
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers

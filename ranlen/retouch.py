@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranlen.enhancer import Enhancer
-from ranlen.fields import LightField
-from ranlen.fullsize import render_pixels
-from ranlen.images import Photo, preview, preview_size
-from ranlen.regions import Grow, RegionMask
-from ranlen.shapes import drawn_at
+from ranlen.io.images import Photo, preview, preview_size
+from ranlen.masks.regions import Grow, RegionMask
+from ranlen.masks.shapes import drawn_at
+from ranlen.models.enhancer import Enhancer
+from ranlen.rendering.fields import LightField
+from ranlen.rendering.fullsize import render_pixels
 
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.

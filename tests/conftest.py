@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import weights
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
-from ranlen.images import Photo
-from ranlen.regions import RegionMask
+from ranlen.io.images import Photo
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.segment import checkpoints, choice
 
 torch.set_num_threads(2)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ranlen import regions
-from ranlen.images import Photo
+from ranlen.io.images import Photo
+from ranlen.masks import regions
 from ranlen.segment import Prompts
 
 SIZE = (240, 320)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ranlen import weights
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
-from ranlen.layers import ThreeTails
 from ranlen.losses import RegionLoss
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
+from ranlen.models.layers import ThreeTails
 from tests.test_layers import filled
 from train.config import load_config
 from train.loop import forward, merit

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from ranlen import weights
-from ranlen.enhancer import ABLATIONS, METHODS, Enhancer
-from ranlen.fields import render
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
+from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer
+from ranlen.rendering.fields import render
 from tests.conftest import trained
 
 

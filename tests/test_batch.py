@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranlen import batch, cli, images, retouch, shapes, weights
-from ranlen.batch import BatchError, Job
-from ranlen.images import Photo
+from ranlen import retouch
+from ranlen.cli import batch
+from ranlen.cli import main as cli
+from ranlen.cli.batch import BatchError, Job
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import shapes
+from ranlen.models import weights
 
 NAMES = ("a.png", "b.jpg", "c.png")
 CIRCLE = ("--circle", "60,45,20", "--model", "star_dce-ranlen")

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranlen import cli, images
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS
-from ranlen.images import Photo
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import METHODS
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(weights_folder):
 
 
 def test_help_and_usage_errors_do_not_wait_for_torch(run):
-    code = "import sys; from ranlen.cli import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from ranlen.cli.main import build_parser; build_parser(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
     done = run("--help")
     assert done.returncode == 0
@@ -133,7 +134,7 @@ def test_help_and_usage_errors_do_not_wait_for_torch(run):
 def test_what_needs_no_network_does_not_import_torch(arguments, run):
     code = f"""
 import sys
-from ranlen.cli import main
+from ranlen.cli.main import main
 try:
     main({list(arguments)!r})
 except SystemExit:
@@ -145,7 +146,7 @@ sys.exit('torch' in sys.modules)
 
 
 def test_names_in_the_help_are_the_real_ones():
-    from ranlen.regions import GROW
+    from ranlen.masks.regions import GROW
 
     assert cli.DEFAULT_BACKBONE in BACKBONES
     assert GROW == cli.GROW

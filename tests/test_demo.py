@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from demo import editing, visit, wire
-from ranlen import images, retouch
-from ranlen.edits import EditError, parse_edits
-from ranlen.images import Photo
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks.edits import EditError, parse_edits
 from ranlen.recipe import Recipe, Subject
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError

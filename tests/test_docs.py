@@ -14,7 +14,7 @@ import pytest
 
 import ranlen
 import ranlen.segment
-from ranlen import images
+from ranlen.io import images
 from tests.serving import started
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ WITH_PYTHON = [page for page in PAGES if blocks(page, "python") and page.stem !=
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.stem)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
-    from ranlen import backbones
+    from ranlen.models import backbones
 
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
     monkeypatch.delenv("RANLEN_SEGMENTER", raising=False)

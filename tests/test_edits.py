@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ranlen.edits import CLICK_RADIUS, EditError, pack, parse_edits, rasterise
-from ranlen.regions import disc
+from ranlen.masks.edits import CLICK_RADIUS, EditError, pack, parse_edits, rasterise
+from ranlen.masks.regions import disc
 
 CLICK = {"tool": "click", "at": [0.5, 0.5]}
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import metrics, weights
-from ranlen.fields import render
-from ranlen.images import Photo
-from ranlen.regions import RegionMask
+from ranlen import metrics
+from ranlen.io.images import Photo
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
+from ranlen.rendering.fields import render
 from train import data, evaluate, intervals, paper, report
 from train.data import DataError
 from train.publish import tables

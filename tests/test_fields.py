@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import fields
-from ranlen.fields import BilateralGrid, Curves, Illumination, LightField, mute_shadows, render
+from ranlen.rendering import fields
+from ranlen.rendering.fields import BilateralGrid, Curves, Illumination, LightField, mute_shadows, render
 
 GENERATOR = torch.Generator().manual_seed(5)
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ranlen import sheet, weights
-from ranlen.images import Photo
-from ranlen.regions import RegionMask
+from ranlen.cli import sheet
+from ranlen.io.images import Photo
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
 from train import figures
 from train.figures import Sources
 

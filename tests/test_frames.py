@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.visitor import CLICK, Visitor, photo_of, session
 from demo import editing, frames, visit, wire
-from ranlen.images import Photo
+from ranlen.io.images import Photo
 
 
 @pytest.fixture

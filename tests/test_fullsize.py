@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import fullsize
-from ranlen.fields import Dose, Illumination, render
-from ranlen.fullsize import render_pixels
-from ranlen.regions import RegionMask, smoothstep
+from ranlen.masks.regions import RegionMask, smoothstep
+from ranlen.rendering import fullsize
+from ranlen.rendering.fields import Dose, Illumination, render
+from ranlen.rendering.fullsize import render_pixels
 from tests.test_fields import KINDS, every_kind, make, random
 
 SIZES = [(1, 1), (1, 300), (37, 53), (200, 11), (300, 400)]

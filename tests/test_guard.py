@@ -17,7 +17,7 @@ from benchmarks import hostile, load
 from benchmarks.visitor import CLICK, EXAMPLES, MODEL, Visitor, mark_in, marked, photo_of
 from demo import folder, guard
 from demo.guard import Guard, RefusedError
-from ranlen import images
+from ranlen.io import images
 
 ROOT = Path(__file__).parent.parent
 

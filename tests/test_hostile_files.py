@@ -14,9 +14,10 @@ from PIL import Image
 
 from benchmarks.soak import fuzz, samples
 from benchmarks.soak.targets import TARGETS
-from ranlen import edits, files, images, metadata
-from ranlen.edits import EditError
-from ranlen.images import ImageError, Photo
+from ranlen.io import files, images, metadata
+from ranlen.io.images import ImageError, Photo
+from ranlen.masks import edits
+from ranlen.masks.edits import EditError
 from train.config import ConfigError, load_config
 
 WHOLE = samples.whole()

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from ranlen import weights
-from ranlen.weights import WeightsError
+from ranlen.models import weights
+from ranlen.models.weights import WeightsError
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ranlen import hub, weights
-from ranlen.enhancer import Enhancer
-from ranlen.weights import WeightsError
+from ranlen.models import hub, weights
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.weights import WeightsError
 from tests.fake_hub import fake_hub
 from train import push
 

@@ -13,9 +13,9 @@ import pytest
 import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
-from ranlen import images, jpeg
-from ranlen.files import write_atomically
-from ranlen.images import ImageError, Photo
+from ranlen.io import images, jpeg
+from ranlen.io.files import write_atomically
+from ranlen.io.images import ImageError, Photo
 
 SIZE = (40, 60)
 LOSSLESS = (".png", ".tif", ".bmp")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ranlen.layers import MaskedSequential, PlainNorm, PlainTail, RanlenNorm, RanlenTail
-from ranlen.regions import RegionMask, smoothstep
+from ranlen.masks.regions import RegionMask, smoothstep
+from ranlen.models.layers import MaskedSequential, PlainNorm, PlainTail, RanlenNorm, RanlenTail
 
 
 def filled(layer: nn.Module, seed: int = 0) -> nn.Module:
@@ -111,7 +111,7 @@ def test_a_plain_norm_does_not_look_at_the_mask(mask):
 def test_predicting_does_not_import_the_compiler():
     """It takes longer than lighting a photo."""
     code = (
-        "import sys, torch; from ranlen.layers import RanlenTail;"
+        "import sys, torch; from ranlen.models.layers import RanlenTail;"
         "RanlenTail(3)(torch.zeros(1, 3, 8, 8), torch.zeros(1, 2, 16, 16)); print('torch._dynamo' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

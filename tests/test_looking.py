@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demo import editing, looking
-from ranlen.images import Photo
+from ranlen.io.images import Photo
 
 
 class Segmenter:

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ranlen import losses
-from ranlen.fields import Curves, Illumination, render
 from ranlen.losses import RegionLoss, gradient_smooth, region_mean, smoothness
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.rendering.fields import Curves, Illumination, render
 
 
 def area_of(*shape: int) -> torch.Tensor:

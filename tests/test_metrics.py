@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ranlen import metrics
-from ranlen.regions import RegionMask, smoothstep
+from ranlen.masks.regions import RegionMask, smoothstep
 
 
 def texture(seed: int, size: tuple[int, int] = (96, 96)) -> torch.Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import images
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
 from ranlen.segment import Prompts, checkpoints, choice, sam
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.prompts import PromptError

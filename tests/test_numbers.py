@@ -10,10 +10,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ranlen import retouch, shapes
-from ranlen.fields import render
-from ranlen.images import Photo
-from ranlen.regions import GROW, RegionMask
+from ranlen import retouch
+from ranlen.io.images import Photo
+from ranlen.masks import shapes
+from ranlen.masks.regions import GROW, RegionMask
+from ranlen.rendering.fields import render
 
 SIZE = (40, 60)
 

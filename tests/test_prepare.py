@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import images
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
 from train import data, evaluate, prepare, sources
 from train.data import DataError
 from train.sources import UIEB_TEST, fivek_id, keep_split, ppr10k_name, uieb_test

@@ -25,9 +25,9 @@ import torch
 from train.config import TrainConfig
 from train.processes import own_share, mean_over_processes, start_processes, synchronise
 from train.loop import forward
-from ranlen.enhancer import Enhancer
+from ranlen.models.enhancer import Enhancer
 from ranlen.losses import RegionLoss
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
 
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)

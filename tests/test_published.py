@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranlen import images, regions, retouch, weights
-from ranlen.enhancer import METHODS
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.masks import regions
+from ranlen.models import weights
+from ranlen.models.enhancer import METHODS
 from train.config import load_config
 from train.publish import tables
 

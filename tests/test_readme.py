@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ranlen import images
-from ranlen.cli import build_parser
+from ranlen.cli.main import build_parser
+from ranlen.io import images
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from ranlen import cli, images, recipe, weights
-from ranlen.edits import EditError
+from ranlen import recipe
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.masks.edits import EditError
+from ranlen.models import weights
 
 LEFT = {"tool": "click", "at": [0.25, 0.5], "radius": 0.15}
 RIGHT = {"tool": "click", "at": [0.75, 0.5], "radius": 0.15}
@@ -125,8 +128,8 @@ def test_what_is_no_recipe_is_refused_in_one_line(change, message):
 
 
 def test_the_backbones_are_those_there_are():
-    from ranlen.backbones import BACKBONES
-    from ranlen.regions import GROW
+    from ranlen.masks.regions import GROW
+    from ranlen.models.backbones import BACKBONES
 
     assert tuple(BACKBONES) == recipe.BACKBONES
     assert recipe.GROW == GROW

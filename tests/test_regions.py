@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import regions
-from ranlen.regions import RegionMask
+from ranlen.masks import regions
+from ranlen.masks.regions import RegionMask
 
 CORES = {
     "disc": regions.disc((90, 120), (50, 40), 25),

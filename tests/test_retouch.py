@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ranlen import regions, retouch
-from ranlen.images import Photo
+from ranlen import retouch
+from ranlen.io.images import Photo
+from ranlen.masks import regions
 from ranlen.retouch import MaskError
 
 LOCAL = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("blend", "concat", "ranlen")]

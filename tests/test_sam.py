@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import regions, weights
-from ranlen.images import Photo
+from ranlen.io.images import Photo
+from ranlen.masks import regions
+from ranlen.models import weights
 from ranlen.segment import Prompts, checkpoints, package, sam
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from demo import editing, wire
-from ranlen import cli, edits, images, retouch, shapes
-from ranlen.images import Photo
+from ranlen import retouch
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import edits, shapes
 from ranlen.recipe import Subject
 
 

@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ranlen import cli, images, regions
-from ranlen.images import Photo
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.io.images import Photo
+from ranlen.masks import regions
 from ranlen.segment import Prompts, choice, edges
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError

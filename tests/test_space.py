@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from demo import make_space
-from ranlen import images, retouch, shapes
+from ranlen import retouch
+from ranlen.io import images
+from ranlen.masks import shapes
 from tests.serving import started
 
 

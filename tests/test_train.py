@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import files, weights
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import Enhancer
-from ranlen.images import Photo
+from ranlen.io import files
+from ranlen.io.images import Photo
 from ranlen.losses import RegionLoss
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import Enhancer
 from tests.conftest import trained
 from train import data, evaluate, loop, publish
 from train.__main__ import main

@@ -8,9 +8,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ranlen import weights
-from ranlen.enhancer import Enhancer
-from ranlen.weights import WeightsError
+from ranlen.models import weights
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.weights import WeightsError
 
 
 @pytest.fixture

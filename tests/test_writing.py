@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 from benchmarks.soak import kills
-from ranlen import cli, images
-from ranlen.files import write_atomically
-from ranlen.images import Photo
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.io.files import write_atomically
+from ranlen.io.images import Photo
 
 ROOT = Path(__file__).parent.parent
 WRITER = """
 import sys
 from pathlib import Path
-from ranlen.files import write_atomically
+from ranlen.io.files import write_atomically
 print(flush=True)
 for number in range(10**9):
     write_atomically(Path(sys.argv[1]), bytes([number % 251]) * 3_000_000)

@@ -7,8 +7,8 @@ import sys
 
 from tqdm import tqdm
 
-from ranlen.images import ImageError
-from ranlen.weights import WeightsError
+from ranlen.io.images import ImageError
+from ranlen.models.weights import WeightsError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, parse_arguments
 from train.data import DataError

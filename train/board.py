@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ranlen.enhancer import Enhancer
-from ranlen.fields import render
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
+from ranlen.models.enhancer import Enhancer
+from ranlen.rendering.fields import render
 from train.data import SIZE, Pairs
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ranlen.files import write_atomically
+from ranlen.io.files import write_atomically
 from train.config import TrainConfig
 
 FREE = ("data", "photos", "silhouettes", "out", "threads", "device", "precision")  # where it runs may change

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import ABLATIONS, METHODS
-from ranlen.files import FileError, read_bytes, shown
+from ranlen.io.files import FileError, read_bytes, shown
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import ABLATIONS, METHODS
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ranlen import images
-from ranlen.enhancer import WORKING_SIZE
-from ranlen.regions import GROW, RegionMask, ellipse, rectangle, resize, stroke
+from ranlen.io import images
+from ranlen.masks.regions import GROW, RegionMask, ellipse, rectangle, resize, stroke
+from ranlen.models.enhancer import WORKING_SIZE
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
 GAMMA = 2.2

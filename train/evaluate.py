@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ranlen import weights
-from ranlen.enhancer import Enhancer
-from ranlen.fields import LightField, render
-from ranlen.files import write_atomically
+from ranlen.io.files import write_atomically
+from ranlen.masks.regions import RegionMask
 from ranlen.metrics import Standard
-from ranlen.regions import RegionMask
-from ranlen.weights import WeightsError
+from ranlen.models import weights
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.weights import WeightsError
+from ranlen.rendering.fields import LightField, render
 from train import paper, report
 from train.data import (
     SHAPES,

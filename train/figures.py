@@ -12,15 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ranlen import images, retouch, weights
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import Enhancer
-from ranlen.files import write_atomically
-from ranlen.images import ImageError, Photo
-from ranlen.regions import RegionMask, Size, rectangle, stroke
+from ranlen import retouch
+from ranlen.cli.sheet import LABELS, Panel, grid, outline
+from ranlen.geometry import Size
+from ranlen.io import images
+from ranlen.io.files import write_atomically
+from ranlen.io.images import ImageError, Photo
+from ranlen.masks.regions import RegionMask, rectangle, stroke
+from ranlen.models import weights
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.weights import WeightsError
 from ranlen.retouch import Lighting
-from ranlen.sheet import LABELS, Panel, grid, outline
-from ranlen.weights import WeightsError
 from train.data import DataError, find_image, read_split, scene
 
 SIDE = 320  # longest side of a panel

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from ranlen import weights
-from ranlen.enhancer import Enhancer
-from ranlen.files import write_atomically
-from ranlen.layers import RanlenTail
+from ranlen.io.files import write_atomically
 from ranlen.losses import RegionLoss, faded
-from ranlen.regions import RegionMask, resize
+from ranlen.masks.regions import RegionMask, resize
+from ranlen.models import weights
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.layers import RanlenTail
 from train.board import Board
 from train.checkpoint import check_same, load_checkpoint, save_checkpoint
 from train.config import TrainConfig

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ranlen import weights
+from ranlen.models import weights
 from ranlen.segment import checkpoints
 from ranlen.segment.sam import UNUSED, build
 

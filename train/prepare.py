@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ranlen import images
-from ranlen.files import write_atomically
-from ranlen.images import ImageError, Photo
-from ranlen.regions import Size
+from ranlen.geometry import Size
+from ranlen.io import images
+from ranlen.io.files import write_atomically
+from ranlen.io.images import ImageError, Photo
 from train import sources
 from train.data import GAMMA, DataError
 from train.sources import Entry, Listing

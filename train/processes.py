@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, distributed, nn
 
-from ranlen.regions import RegionMask
+from ranlen.masks.regions import RegionMask
 from train.config import ConfigError, TrainConfig
 from train.data import DataError
 

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ranlen import weights
-from ranlen.enhancer import METHODS
-from ranlen.files import write_atomically
-from ranlen.weights import WeightsError
+from ranlen.io.files import write_atomically
+from ranlen.models import weights
+from ranlen.models.enhancer import METHODS
+from ranlen.models.weights import WeightsError
 from train.data import DataError
 from train.evaluate import evaluate
 from train.report import Report, summarise

@@ -18,11 +18,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 
-from ranlen import hub, weights
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS
-from ranlen.files import write_atomically
-from ranlen.weights import WeightsError
+from ranlen.io.files import write_atomically
+from ranlen.models import hub, weights
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import METHODS
+from ranlen.models.weights import WeightsError
 from train.publish import without_places
 
 FIGURES = {  # of a report: the metric's kind on the Hub, its name

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.soak.samples import picture
-from ranlen import images
-from ranlen.images import Photo
+from ranlen.io import images
+from ranlen.io.images import Photo
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -145,7 +145,7 @@ def training(folder: Path, kills: int) -> Outcome:
         return {"log": json.dumps(told), "weights": weights}
 
     def torn(out: Path) -> list[str]:
-        from ranlen import weights
+        from ranlen.models import weights
         from train.checkpoint import CheckpointError, load_checkpoint
 
         found = []

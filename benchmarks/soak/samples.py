@@ -10,8 +10,8 @@ import zlib
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
-from ranlen import images, metadata
-from ranlen.images import Photo
+from ranlen.io import images, metadata
+from ranlen.io.images import Photo
 
 SIZE = (24, 32)
 

@@ -33,7 +33,7 @@ def damaged_photo(chance: random.Random, folder: Path) -> Path:
 
 def photo(chance: random.Random, folder: Path) -> object:
     """Read, show, write back, read again."""
-    from ranlen import images
+    from ranlen.io import images
 
     read = images.read(damaged_photo(chance, folder))
     assert read.pixels.shape == (*read.size, 3)
@@ -47,7 +47,7 @@ def photo(chance: random.Random, folder: Path) -> object:
 
 
 def mask(chance: random.Random, folder: Path) -> object:
-    from ranlen import images
+    from ranlen.io import images
 
     found = images.read_mask(damaged_photo(chance, folder), samples.SIZE)
     assert found.shape == samples.SIZE
@@ -74,14 +74,14 @@ def hostile_edits(chance: random.Random) -> Any:
 
 
 def edits(chance: random.Random, folder: Path) -> object:
-    from ranlen.edits import parse_edits, rasterise
+    from ranlen.masks.edits import parse_edits, rasterise
 
     return rasterise(parse_edits(hostile_edits(chance)), samples.SIZE)
 
 
 def edits_file(chance: random.Random, folder: Path) -> object:
     """The file that --edits names: bytes that were JSON once."""
-    from ranlen.edits import read_edits
+    from ranlen.masks.edits import read_edits
 
     text = json.dumps(hostile_edits(chance)).encode()
     if chance.random() < 0.1:
@@ -93,8 +93,8 @@ def edits_file(chance: random.Random, folder: Path) -> object:
 
 @functools.cache
 def weight_files() -> list[bytes]:
-    from ranlen import weights
-    from ranlen.enhancer import Enhancer
+    from ranlen.models import weights
+    from ranlen.models.enhancer import Enhancer
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.safetensors"
@@ -104,7 +104,7 @@ def weight_files() -> list[bytes]:
 
 def weight_file(chance: random.Random, folder: Path) -> object:
     """Weights damaged anywhere, or in the JSON of the header with the length made right again."""
-    from ranlen import weights
+    from ranlen.models import weights
 
     (data,) = weight_files()
     if chance.random() < 0.6:
@@ -144,9 +144,9 @@ def config(chance: random.Random, folder: Path) -> object:
 
 def allowed(name: str) -> tuple[type[Exception], ...]:
     """The errors that a door may answer with."""
-    from ranlen.edits import EditError
-    from ranlen.images import ImageError
-    from ranlen.weights import WeightsError
+    from ranlen.io.images import ImageError
+    from ranlen.masks.edits import EditError
+    from ranlen.models.weights import WeightsError
     from train.config import ConfigError
 
     return {

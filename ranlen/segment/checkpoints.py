@@ -89,7 +89,7 @@ def named(path: str | Path | None = None) -> Path | None:
 
 def shipped() -> Path | None:
     """MobileSAM as it comes with the package (weights/README.md says from where); none if it was left out."""
-    from ranlen import weights  # takes torch, which who names a file or asks for GrabCut may not need
+    from ranlen.models import weights  # takes torch, which who names a file or asks for GrabCut may not need
 
     path = weights.shipped() / SHIPPED
     return path if path.is_file() else None
@@ -125,7 +125,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """
     import torch
 
-    from ranlen import weights
+    from ranlen.models import weights
 
     if path.suffix == ".safetensors":
         try:

@@ -36,12 +36,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ranlen.images import Photo, preview
+from ranlen.geometry import Point
+from ranlen.io.images import Photo, preview
+from ranlen.masks.shapes import rectangle
 from ranlen.segment import edges
 from ranlen.segment.brighten import brightened
 from ranlen.segment.edges import Pixel
-from ranlen.segment.prompts import Point, PromptError, Prompts, check_prompts
-from ranlen.shapes import rectangle
+from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 
 ITERATIONS = 3
 WORK = 240  # square root of the pixels that are cut: 320 x 180 of a wide photo

@@ -7,9 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ranlen.images import Photo
-
-Point = tuple[float, float]
+from ranlen.geometry import Point
+from ranlen.io.images import Photo
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ranlen.edits import QUESTION, Edit
+from ranlen.geometry import Size
+from ranlen.masks.edits import QUESTION, Edit
 from ranlen.segment.prompts import Prompts
-from ranlen.shapes import Size
 
 MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
 

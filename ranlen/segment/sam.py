@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ranlen.images import Photo, preview
+from ranlen.io.images import Photo, preview
 from ranlen.segment import checkpoints, edges
 from ranlen.segment.brighten import brightened, is_dark
 from ranlen.segment.checkpoints import Kind, SegmenterError

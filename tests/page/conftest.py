@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from ranlen.images import Photo
+from ranlen.io.images import Photo
 from tests.browser import CHROMIUM, DESKTOP, FLAGS
 
 

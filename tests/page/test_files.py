@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ranlen import cli, images
-from ranlen.images import Photo
+from ranlen.cli import main as cli
+from ranlen.io import images
+from ranlen.io.images import Photo
 from tests.browser import IN_BROWSER, click, drag, exact, idle, pixels, save, shares, upload
 
 pytestmark = IN_BROWSER

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from ranlen import images
+from ranlen.io import images
 from tests.browser import IN_BROWSER, click, drag, exact, idle, pixels, place, shares, upload
 
 pytestmark = IN_BROWSER

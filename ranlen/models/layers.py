@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ranlen.regions import RegionMask, resize, smoothstep
+from ranlen.masks.regions import RegionMask, resize, smoothstep
 
 
 class MaskedLayer(nn.Module):

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from ranlen import jpeg, lossless
-from ranlen.files import FileError, read_bytes, shown, write_atomically
-from ranlen.lossless import RGB_ORDER
-from ranlen.metadata import MetadataError, bits_of, orientation_of, profile_of, turned, upright_exif
-from ranlen.shapes import Size
+from ranlen.geometry import Size
+from ranlen.io import jpeg, lossless
+from ranlen.io.files import FileError, read_bytes, shown, write_atomically
+from ranlen.io.lossless import RGB_ORDER
+from ranlen.io.metadata import MetadataError, bits_of, orientation_of, profile_of, turned, upright_exif
 
 MAX_BYTES = 512 * 1024**2
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).

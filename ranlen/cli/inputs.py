@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ranlen.images import Photo
-    from ranlen.regions import RegionMask
+    from ranlen.io.images import Photo
+    from ranlen.masks.regions import RegionMask
     from ranlen.segment import Prompts
 
 
@@ -27,7 +27,8 @@ class UsageError(ValueError):
 
 def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> tuple[Photo, RegionMask]:
     """The photo, and its areas as the options say; torch comes last, so what is wrong with a file is said at once."""
-    from ranlen import images, shapes
+    from ranlen.io import images
+    from ranlen.masks import shapes
 
     photo = images.read(path)
     if options.recipe:

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.shapes import Point, Size
-from ranlen.shapes import disc as disc
-from ranlen.shapes import ellipse as ellipse
-from ranlen.shapes import rectangle as rectangle
-from ranlen.shapes import stroke as stroke
+from ranlen.geometry import Point, Size
+from ranlen.masks.shapes import disc as disc
+from ranlen.masks.shapes import ellipse as ellipse
+from ranlen.masks.shapes import rectangle as rectangle
+from ranlen.masks.shapes import stroke as stroke
 
 Grow = Literal["out", "in", "both"]
 GROW: tuple[Grow, ...] = ("out", "in", "both")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ranlen.images import Photo, preview
-from ranlen.regions import RegionMask, resize
+from ranlen.io.images import Photo, preview
+from ranlen.masks.regions import RegionMask, resize
 
 LABELS = {"original": "Original", "global": "Global", "blend": "Blend", "concat": "Concat", "ranlen": "RANLEN"}
 TILE = 720  # longest side of one picture

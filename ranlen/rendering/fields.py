@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.regions import resize
+from ranlen.masks.regions import resize
 
 MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows

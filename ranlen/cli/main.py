@@ -13,12 +13,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL, OneLineParser, degree, fraction, numbers
-from ranlen.inputs import UsageError, asker, choose_device, find_subject, read_edits, read_inputs
+from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL, OneLineParser, degree, fraction, numbers
+from ranlen.cli.inputs import UsageError, asker, choose_device, find_subject, read_edits, read_inputs
 
 if TYPE_CHECKING:
-    from ranlen.batch import Job
-    from ranlen.enhancer import Enhancer
+    from ranlen.cli.batch import Job
+    from ranlen.models.enhancer import Enhancer
 
 GROW = ("out", "in", "both")
 SEGMENTERS = ("auto", "sam", "grabcut")
@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_light(options: argparse.Namespace) -> None:
     """Light one photo into a file, or many into a folder."""
-    from ranlen.batch import Job
+    from ranlen.cli.batch import Job
 
     read_edits(options)
     if len(options.photos) > 1 or options.output.is_dir() or not options.output.suffix:
@@ -134,7 +134,7 @@ def run_light(options: argparse.Namespace) -> None:
 
 def run_light_many(options: argparse.Namespace) -> None:
     """Light photos into a folder; list at the end what could not be done."""
-    from ranlen import batch
+    from ranlen.cli import batch
 
     if options.output.exists() and not options.output.is_dir():
         raise UsageError(f"{options.output} is a file; {len(options.photos)} photos need a folder")
@@ -155,7 +155,7 @@ def run_light_many(options: argparse.Namespace) -> None:
 
 def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None = None) -> None:
     """Light one photo as the options say; the network is loaded if it is not given."""
-    from ranlen import images
+    from ranlen.io import images
 
     images.format_of(job.output)  # an unwritable name is found out before the work is done
     if options.recipe:
@@ -174,15 +174,18 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
 
 def load(options: argparse.Namespace) -> Enhancer:
     """The network."""
-    from ranlen import weights
+    from ranlen.models import weights
 
     return weights.load(options.model, choose_device(options.device))
 
 
 def run_compare(options: argparse.Namespace) -> None:
     """Write a labelled sheet of all methods."""
-    from ranlen import images, retouch, sheet, weights
-    from ranlen.enhancer import METHODS
+    from ranlen import retouch
+    from ranlen.cli import sheet
+    from ranlen.io import images
+    from ranlen.models import weights
+    from ranlen.models.enhancer import METHODS
 
     images.format_of(options.output)
     read_edits(options)
@@ -197,7 +200,7 @@ def run_compare(options: argparse.Namespace) -> None:
 
 def run_segment(options: argparse.Namespace) -> None:
     """Write the mask of what was clicked."""
-    from ranlen import images
+    from ranlen.io import images
     from ranlen.segment import Prompts
 
     if images.format_of(options.output) == "JPEG":
@@ -210,7 +213,7 @@ def run_segment(options: argparse.Namespace) -> None:
 
 def run_models(options: argparse.Namespace) -> None:
     """Print a line for each published model."""
-    from ranlen import weights
+    from ranlen.models import weights
 
     names = weights.published()
     if not names:

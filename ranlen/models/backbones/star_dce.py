@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ranlen.fields import Curves
-from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
+from ranlen.models.layers import MaskedLayer, MaskedSequential, zeroed
+from ranlen.rendering.fields import Curves
 
 STEPS = 8  # curves applied one after the other
 TOKENS = 32  # per side

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-Size = tuple[int, int]
-Point = tuple[float, float]
+from ranlen.geometry import Point, Size
 
 
 def disc(size: Size, center: Point, radius: float) -> np.ndarray:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ranlen.fields import ROWS, BilateralGrid, Illumination
-from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
+from ranlen.models.layers import MaskedLayer, MaskedSequential, zeroed
+from ranlen.rendering.fields import ROWS, BilateralGrid, Illumination
 
 DEPTH = 8  # luma bins
 KNOTS = 16  # of each tone curve of the guide

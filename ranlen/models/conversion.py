@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ranlen.layers import MaskedLayer, RanlenNorm
+from ranlen.models.layers import MaskedLayer, RanlenNorm
 
 
 class ConvertError(ValueError):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ranlen.backbones import BACKBONES
-from ranlen.fields import LightField
-from ranlen.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
-from ranlen.regions import RegionMask, resize, smoothstep
+from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
+from ranlen.rendering.fields import LightField
 
 WORKING_SIZE = 256
 

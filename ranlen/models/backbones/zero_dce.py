@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ranlen.fields import Curves
-from ranlen.layers import MaskedLayer, MaskedSequential, zeroed
-from ranlen.regions import resize
+from ranlen.masks.regions import resize
+from ranlen.models.layers import MaskedLayer, MaskedSequential, zeroed
+from ranlen.rendering.fields import Curves
 
 STEPS = 8  # curves applied one after the other
 WIDTH = 32

@@ -35,8 +35,9 @@ from typing import Any, Literal, get_args
 import cv2
 import numpy as np
 
-from ranlen.files import FileError, read_bytes, shown
-from ranlen.shapes import Point, Size, disc, rectangle, stroke
+from ranlen.geometry import Point, Size
+from ranlen.io.files import FileError, read_bytes, shown
+from ranlen.masks.shapes import disc, rectangle, stroke
 
 Tool = Literal["subject", "frame", "part", "click", "box", "brush", "mask", "invert", "grow", "fill"]
 QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranlen.enlarge import Enlarged, between
-from ranlen.fields import GREY, SHADOW, Dose, LightField, check_degree, mute_shadows
-from ranlen.regions import Size, resize
+from ranlen.geometry import Size
+from ranlen.masks.regions import resize
+from ranlen.rendering.enlarge import Enlarged, between
+from ranlen.rendering.fields import GREY, SHADOW, Dose, LightField, check_degree, mute_shadows
 
 BAND = 3 << 14  # pixels in a band: 600 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time

@@ -7,8 +7,8 @@ of light it predicts, and is called as `backbone(x, mask, image)`, where x is th
 
 from typing import Any
 
-from ranlen.backbones.deepupe import DeepUpe
-from ranlen.backbones.star_dce import StarDce
-from ranlen.backbones.zero_dce import ZeroDce
+from ranlen.models.backbones.deepupe import DeepUpe
+from ranlen.models.backbones.star_dce import StarDce
+from ranlen.models.backbones.zero_dce import ZeroDce
 
 BACKBONES: dict[str, type[Any]] = {"deepupe": DeepUpe, "star_dce": StarDce, "zero_dce": ZeroDce}

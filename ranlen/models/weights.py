@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 
-from ranlen import hub
-from ranlen.backbones import BACKBONES
-from ranlen.enhancer import METHODS, Enhancer
-from ranlen.files import FileError, read_bytes, shown, write_atomically
+from ranlen.io.files import FileError, read_bytes, shown, write_atomically
+from ranlen.models import hub
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import METHODS, Enhancer
 
 KEY = "ranlen"  # of our entry in the file's metadata
 SCORES = "scores.json"  # beside the weights
@@ -39,7 +39,7 @@ def folder() -> Path:
 
 def shipped() -> Path:
     """Where the weights lie that came with the code: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     installed = package / "published"
     return installed if installed.exists() else package.parent / "weights"
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from ranlen.lossless import without_pixel_tags
+from ranlen.io.lossless import without_pixel_tags
 
 MAX_METADATA = 8 * 1024**2  # bytes of a profile, or of EXIF: printers' profiles have three million at most
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from ranlen.regions import Size
+from ranlen.geometry import Size
 
 NEAR = 8  # rows of the maps in one product: above 2^18 multiplications its library would start threads of its own
 

@@ -1,0 +1,6 @@
+"""What a size, a point and a box are, everywhere."""
+
+from __future__ import annotations
+
+Size = tuple[int, int]  # height, width, in pixels
+Point = tuple[float, float]  # x, y, in pixels; pixel centres lie at half-integers
