@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.models.enhancer import Parts
 from ranlen.rendering.fields import GREY, Curves, Illumination, LightField, render
 
 
@@ -131,6 +132,80 @@ def faded(image: Tensor, lit: Tensor, ramp: Tensor) -> Tensor:
     """
     low, high = torch.log(image + 1 / 255), torch.log(lit + 1 / 255)
     return (torch.lerp(low, high, smoothstep(ramp)).exp() - 1 / 255).clamp(0, 1)
+
+
+def log_error(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """Half the logarithm of the squared error over an area, (N,): what PSNR averages, but for a floor of 35 dB."""
+    return 0.5 * torch.log(region_mean((output - reference) ** 2, area) + 3e-4)
+
+
+@torch.no_grad()
+def matched_degree(field: LightField, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """The degree (N, 1, 1, 1), from 0 to 2.5, at which an area is as bright as in the reference, in the mean.
+
+    Args:
+        field: the light, of the images' size.
+        image: (N, 3, H, W); half the rows and columns are enough.
+        reference: likewise.
+        area: (N, 1, H, W).
+    """
+    image, reference, area = (layer[..., 1::2, 1::2] for layer in (image, reference, area))
+    field = field.with_maps(field.maps[..., 1::2, 1::2])
+    wanted = region_mean(reference, area)
+    low = image.new_zeros(len(image), 1, 1, 1)
+    high = torch.full_like(low, 2.5)
+    for _ in range(9):
+        degree = (low + high) / 2
+        dark = (region_mean(render(field.with_maps(degree * field.maps), image), area) < wanted)[:, None, None, None]
+        low, high = torch.where(dark, degree, low), torch.where(dark, high, degree)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class MeteredLoss:
+    """What a network with a light meter learns by: how bright it should be, and apart from that, how the light lies.
+
+    How bright a reference is, is partly somebody's taste. A squared error under that doubt teaches the average of all
+    brightnesses, a grey veil. So the exposure learns from the light as it is, and everything else from the same light
+    at the degree that makes Area A as bright as the reference ("GT-mean loss", arXiv 2507.20148, for light fields).
+
+    Differs from the paper: this takes the place of the backbones' own losses in Area A. Areas B and C have theirs.
+
+    Attributes:
+        alpha: weight of Area A, `log_error` twice and the angle of colours.
+        beta: weight of the gradient-smooth loss of Area B.
+        gamma: weight of the squared error to the dark image in Area C.
+        fade: weight of the squared error in B to `faded`, see `RegionLoss`.
+        smooth: weight of DeepUPE's smoothness in A.
+    """
+
+    alpha: float = 0.1
+    beta: float = 1e-3
+    gamma: float = 1.0
+    fade: float = 1.0
+    smooth: float = 0.05
+
+    def __call__(
+        self, parts: Parts, image: Tensor, reference: Tensor, target: Tensor, mask: RegionMask
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss to minimise, and its unweighted parts; arguments as of `RegionLoss`, but for the `parts`."""
+        bright = render(parts.only_exposure_learns().light(), image)
+        field = parts.only_shape_learns().light()
+        field = field.with_maps(resize(field.maps, mask.size))
+        field = field.with_maps(matched_degree(field, image, reference, mask.a) * field.maps)
+        output = render(field, image)
+        illumination = torch.exp(-field.maps)
+        said = {
+            "exposure": (self.alpha, log_error(bright, reference, mask.a)),
+            "shape": (self.alpha, log_error(output, reference, mask.a)),
+            "colour": (2 * self.alpha, colour_angle(output, reference, mask.a)),
+            "smooth": (self.smooth, smoothness(illumination, image, mask.a)),
+            "b": (self.beta, gradient_smooth(illumination, image, mask.b)),
+            "c": (self.gamma, region_mean((output - image) ** 2, mask.c)),
+            "fade": (self.fade, region_mean((output - target) ** 2, mask.b)),
+        }
+        total = sum((weight * part.mean() for weight, part in said.values()), start=output.new_zeros(()))
+        return total, {name: part.mean().item() for name, (_, part) in said.items()}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,12 @@ class TrainConfig:
 
     backbone: str = "deepupe"
     method: str = "ranlen"
-    data: str = ""  # folder with low/, high/ and split.json
+    metered: bool = True  # a light meter points at Area A; without one, the paper's network
+    data: str = ""  # folder with low/, high/ and split.json; or that the folders in `sources` are in
+    sources: str = (
+        ""  # TOML file that lists what to learn from, see train/mixture.py; none: `data`, `photos`, `silhouettes`
+    )
+    length: int = 2000  # examples in an epoch, of sources
     photos: str = ""  # folders of good photos, with commas between; darkened on the fly into more pairs
     photos_per_pair: float = 0.25  # how many darkened photos go into an epoch for each pair
     silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
@@ -74,7 +79,7 @@ class TrainConfig:
             "paper_masks": (0 <= self.paper_masks <= 1, "from 0 to 1"),
             "seed": (0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         }
-        positive = ("epochs", "batch", "lr")
+        positive = ("epochs", "batch", "lr", "length")
         checks |= {name: (0 < getattr(self, name) < math.inf, "above 0") for name in positive}
         not_negative = (
             "photos_per_pair",

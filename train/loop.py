@@ -18,10 +18,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ranlen.io.files import write_atomically
-from ranlen.losses import RegionLoss, faded
+from ranlen.losses import MeteredLoss, RegionLoss, faded
 from ranlen.masks.regions import RegionMask, resize
 from ranlen.models import weights
-from ranlen.models.enhancer import Enhancer
+from ranlen.models.enhancer import Enhancer, Parts
 from ranlen.models.layers import RanlenTail
 from train.board import Board
 from train.checkpoint import check_same, load_checkpoint, save_checkpoint
@@ -38,6 +38,7 @@ from train.data import (
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
+from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
 
 
@@ -69,7 +70,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     keep_freed_memory()
 
     torch.manual_seed(config.seed)
-    network = Enhancer(config.backbone, config.method).to(processes.device)
+    network = Enhancer(config.backbone, config.method, metered=config.metered).to(processes.device)
     if isinstance(network.backbone.tail, RanlenTail):
         network.backbone.tail.start_faded()
     if config.start:
@@ -84,7 +85,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(config, step / total))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    loss = RegionLoss(config.alpha, config.beta, config.gamma, config.fade)
+    kind = MeteredLoss if config.metered else RegionLoss
+    loss = kind(config.alpha, config.beta, config.gamma, config.fade)
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
@@ -101,7 +103,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
             write_atomically(out / "config.json", json.dumps(dataclasses.asdict(config), indent=1).encode())
             keep_log(out, step // steps_per_epoch)
             board = Board(out / "tensorboard", step)
-    learner = processes.prepare(network)  # the network, or around it what averages gradients over processes
+    learner = processes.prepare(Learner(network))  # the network, or around it what averages gradients over processes
     bf16 = processes.device.type == "cuda" and config.precision == "bf16"
 
     title = f"{config.backbone}-{config.method}"
@@ -155,9 +157,20 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     return best
 
 
+class Learner(nn.Module):
+    """A network called for its parts: what averages gradients over processes only sees calls of a whole module."""
+
+    def __init__(self, network: Enhancer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, mask: Tensor, detail: Tensor) -> Parts:
+        return self.network.in_parts(image, mask, detail)
+
+
 def forward(
     network: nn.Module,
-    loss: RegionLoss,
+    loss: RegionLoss | MeteredLoss,
     image: Tensor,
     reference: Tensor,
     mask: RegionMask,
@@ -173,13 +186,18 @@ def forward(
     target = resize(faded(image, reference, mask.ramp()), small)  # made at full size, where B is widest
     detail = resize(image, small)
     with torch.autocast(image.device.type, torch.bfloat16, enabled=bf16):
-        field = network(image, mask.tensor, detail)
-    return loss(field, detail, resize(reference, small), target, mask.resize(small))
+        parts = network(image, mask.tensor, detail)
+    said = parts if isinstance(loss, MeteredLoss) else parts.light()
+    return loss(said, detail, resize(reference, small), target, mask.resize(small))
 
 
-def load_data(config: TrainConfig) -> tuple[TrainingSet, Pairs]:
+def load_data(config: TrainConfig) -> tuple[TrainingSet | Mixture, Pairs]:
     """The training set and the validation pairs, which are whole scenes of the train split."""
     folder = Path(config.data)
+    if config.sources:
+        sources, noise = read_sources(Path(config.sources), folder)
+        mixture = Mixture(sources, noise, config.length, config.method != "global", config.seed)
+        return mixture, validation_pairs(Path(config.sources), folder)
     names, held = hold_out(read_split(folder, "train"), config.validation, config.seed)
     photos = load_photos(config.photos) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
     silhouettes = load_silhouettes(Path(config.silhouettes)) if config.silhouettes else []
@@ -198,8 +216,11 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet, Pairs]:
 
 def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
     """Mean scores on held-out scenes with the paper's circles in the middle."""
-    mask = RegionMask.paper_circle(SIZE)
-    return mean_scores(score_pairs(network, pairs, [mask] * len(pairs)))
+    masks = [RegionMask.paper_circle(SIZE)] * len(pairs)
+    if pairs.subjects is not None:
+        own = zip(pairs.subjects[:, 0].numpy(), masks, strict=True)
+        masks = [RegionMask.from_core(core, transition=0.04, grow="both") if core.any() else mask for core, mask in own]
+    return mean_scores(score_pairs(network, pairs, masks))
 
 
 def merit(method: str, scores: dict[str, float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 
 from ranlen.masks.regions import RegionMask, resize, smoothstep
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
-from ranlen.rendering.fields import LightField
+from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails, smooth_ramp
+from ranlen.models.meter import Exposure, LightMeter
+from ranlen.rendering.fields import Illumination, LightField, expose
 
 WORKING_SIZE = 256
 
@@ -58,6 +60,8 @@ class Method:
             for all of it everywhere.
         weights: the method whose weights it runs on, when it has none of its own.
         areas: what of the mask the network is told, and trained by.
+        spot: whether a light meter is pointed at Area A, and the exposure it asks for fades across Area B; otherwise it
+            measures the whole frame, and exposes it.
     """
 
     mask_in_input: bool
@@ -66,20 +70,70 @@ class Method:
     attenuation: Callable[[RegionMask], Tensor | None]
     weights: str | None = None
     areas: Callable[[Tensor], Tensor] = three_areas
+    spot: bool = False
 
 
 METHODS = {
     "global": Method(False, PlainNorm, PlainTail, whole_frame),
     "blend": Method(False, PlainNorm, PlainTail, across_b, weights="global"),
     "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
-    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late),
+    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late, spot=True),
 }
 
 # What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated: that would hide the edges they leave.
 ABLATIONS = {
-    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas),  # no gradient-smooth loss, Fig. 6
+    "two_areas": Method(
+        False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas, spot=True
+    ),  # no gradient-smooth loss, Fig. 6
     "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
 }
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A light in the making.
+
+    Attributes:
+        shape: what the backbone predicted: all of the light, or what is added to an exposure.
+        exposure: what the meter said; none without one.
+        fade: (N, 1, H, W) in [0, 1], how much of the exposure each place gets; none for all of it everywhere.
+        detail: the image (N, 3, h, w) that is lit.
+    """
+
+    shape: LightField
+    exposure: Exposure | None
+    fade: Tensor | None
+    detail: Tensor
+
+    def light(self) -> LightField:
+        """The whole light: the exposure, and the shape upon it."""
+        if self.exposure is None:
+            return self.shape
+        log_gain = self.exposure.log_gain
+        if self.fade is not None:
+            log_gain = log_gain * resize(self.fade, (self.detail.shape[-2], self.detail.shape[-1]))
+        shoulder, desaturation = self.exposure.shoulder, self.exposure.desaturation
+        if isinstance(self.shape, Illumination):
+            return Illumination(log_gain + self.shape.maps, shoulder, desaturation)
+        exposed = expose(self.detail, log_gain, shoulder)
+        size = (self.detail.shape[-2], self.detail.shape[-1])
+        lit = self.shape.with_maps(resize(self.shape.maps, size)).relight(exposed, torch.ones_like(exposed[:, :1]))
+        field = Illumination.between(self.detail, lit, shoulder)
+        return dataclasses.replace(field, desaturation=desaturation)
+
+    def only_exposure_learns(self) -> Parts:
+        """The same light, through which a loss teaches nothing but how bright it is."""
+        assert self.exposure is not None
+        shape = self.shape.with_maps(self.shape.maps.detach())
+        shoulder, desaturation = self.exposure.shoulder.detach(), self.exposure.desaturation.detach()
+        exposure = dataclasses.replace(self.exposure, shoulder=shoulder, desaturation=desaturation)
+        return dataclasses.replace(self, shape=shape, exposure=exposure)
+
+    def only_shape_learns(self) -> Parts:
+        """The same light, through which a loss teaches everything but how bright it is."""
+        assert self.exposure is not None
+        exposure = dataclasses.replace(self.exposure, correction=self.exposure.correction.detach())
+        return dataclasses.replace(self, exposure=exposure)
 
 
 class Enhancer(nn.Module):
@@ -88,12 +142,14 @@ class Enhancer(nn.Module):
     Args:
         backbone: a key of `BACKBONES`.
         method: a key of `METHODS` or `ABLATIONS`.
+        metered: whether it has a light meter: the backbone sees the photo as metered, and as it is, and adds the shape
+            of the light. Without one it is the paper's network, which predicts the whole of it.
 
     Raises:
         ValueError: an unknown name.
     """
 
-    def __init__(self, backbone: str, method: str) -> None:
+    def __init__(self, backbone: str, method: str, *, metered: bool = True) -> None:
         super().__init__()
         methods = METHODS | ABLATIONS
         for kind, name, known in (("backbone", backbone, BACKBONES), ("method", method, methods)):
@@ -102,9 +158,9 @@ class Enhancer(nn.Module):
         self.backbone_name = backbone
         self.method_name = method
         self.method = methods[method]
-        self.backbone = BACKBONES[backbone](
-            5 if self.method.mask_in_input else 3, norm=self.method.norm, tail=self.method.tail
-        )
+        channels = (6 if metered else 3) + (2 if self.method.mask_in_input else 0)
+        self.backbone = BACKBONES[backbone](channels, norm=self.method.norm, tail=self.method.tail)
+        self.meter = LightMeter() if metered else None
 
     def start_from(self, other: Enhancer) -> None:
         """Take over the weights of a global network of the same backbone, so that training starts where it stands.
@@ -121,6 +177,8 @@ class Enhancer(nn.Module):
                 f"{self.backbone_name}-{self.method_name} can start from {self.backbone_name}-global, "
                 f"not from {other.backbone_name}-{other.method_name}"
             )
+        if (self.meter is None) != (other.meter is None):
+            raise ValueError("one of the two networks has a light meter and the other has none; train both alike")
         given = other.state_dict()
         taken = self.state_dict()
         for name, tensor in taken.items():
@@ -145,10 +203,22 @@ class Enhancer(nn.Module):
         Returns:
             A light field, as the network made it: not attenuated anywhere.
         """
+        return self.in_parts(image, mask, detail).light()
+
+    def in_parts(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> Parts:
+        """What `forward` puts together, for training; arguments as there."""
         size = (WORKING_SIZE, WORKING_SIZE)
-        small, mask = resize(image, size), resize(self.method.areas(mask), size)
-        x = torch.cat([small, mask], dim=1) if self.method.mask_in_input else small
-        return self.backbone.field(self.backbone(x, mask, image if detail is None else detail))
+        mask = self.method.areas(mask)
+        fade = smooth_ramp(mask) if self.meter is not None and self.method.spot else None
+        detail = image if detail is None else detail
+        image, mask = resize(image, size), resize(mask, size)
+        seen, exposure = [image], None
+        if self.meter is not None:
+            exposure = self.meter(image, mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1]))
+            seen = [expose(image, exposure.metered), image]
+        x = torch.cat([*seen, mask] if self.method.mask_in_input else seen, dim=1)
+        shown = detail if exposure is None else expose(detail, exposure.metered)
+        return Parts(self.backbone.field(self.backbone(x, mask, shown)), exposure, fade, detail)
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:
