@@ -75,7 +75,7 @@ METHODS = {
     "ranlen": Method(False, RanlenNorm, RanlenTail, end_late),
 }
 
-# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated: it would hide the edges they leave.
+# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated, or their edges would be hidden.
 ABLATIONS = {
     "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas),  # no gradient-smooth loss, Fig. 6
     "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
