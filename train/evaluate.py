@@ -70,10 +70,9 @@ BASELINES: dict[str, Baseline] = {
 
 def one_by_one(field: LightField, image: Tensor, attenuations: Sequence[Tensor | None]) -> list[Tensor]:
     """Images (N, 3, H, W) lit and rounded to 8 bits; one at a time, which stays in the processor's cache."""
-    maps = field.maps.split(1)
     attenuations = [None if each is None else each.to(image.device) for each in attenuations]
-    each = zip(maps, image.split(1), attenuations, strict=True)
-    return [in_8_bits(render(field.with_maps(m), i, attenuation=a)).cpu() for m, i, a in each]
+    each = zip(field.split(), image.split(1), attenuations, strict=True)
+    return [in_8_bits(render(f, i, attenuation=a)).cpu() for f, i, a in each]
 
 
 def ignores_masks(network: Enhancer) -> bool:

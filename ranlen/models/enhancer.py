@@ -80,11 +80,10 @@ METHODS = {
     "ranlen": Method(False, RanlenNorm, RanlenTail, end_late, spot=True),
 }
 
-# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated: that would hide the edges they leave.
+# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated, or their edges would be hidden.
 ABLATIONS = {
-    "two_areas": Method(
-        False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas, spot=True
-    ),  # no gradient-smooth loss, Fig. 6
+    # Without the gradient-smooth loss, Fig. 6.
+    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas, spot=True),
     "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
 }
 

@@ -130,9 +130,8 @@ class Illumination(LightField):
     @classmethod
     def between(cls, image: Tensor, lit: Tensor, shoulder: Tensor | float = 1.0) -> Illumination:
         """The light that turns an image into a lit one, both (N, 3, h, w): for networks that give pictures."""
-        dark, bright = (
-            picture.clamp(0.002, 0.998) ** shoulder for picture in (image, lit)
-        )  # half a level from the ends
+        # Half a level from black and from white, which are infinitely far away.
+        dark, bright = (picture.clamp(0.002, 0.998) ** shoulder for picture in (image, lit))
         return cls((bright.logit() - dark.logit()) / shoulder, shoulder)
 
     def split(self) -> list[LightField]:
