@@ -135,8 +135,11 @@ def faded(image: Tensor, lit: Tensor, ramp: Tensor) -> Tensor:
 
 
 def log_error(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """Half the logarithm of the squared error over an area, (N,): what PSNR averages, but for a floor of 35 dB."""
-    return 0.5 * torch.log(region_mean((output - reference) ** 2, area) + 3e-4)
+    """What PSNR averages: the logarithm of the squared error over an area, (N,), with a floor at 35 dB.
+
+    Times 0.05, so that it weighs about as much as squared errors do.
+    """
+    return 0.05 * torch.log(region_mean((output - reference) ** 2, area) + 3e-4)
 
 
 @torch.no_grad()
@@ -179,7 +182,7 @@ class MeteredLoss:
         smooth: weight of DeepUPE's smoothness in A.
     """
 
-    alpha: float = 0.1
+    alpha: float = 1.0
     beta: float = 1e-3
     gamma: float = 1.0
     fade: float = 1.0
@@ -198,7 +201,7 @@ class MeteredLoss:
         said = {
             "exposure": (self.alpha, log_error(bright, reference, mask.a)),
             "shape": (self.alpha, log_error(output, reference, mask.a)),
-            "colour": (2 * self.alpha, colour_angle(output, reference, mask.a)),
+            "colour": (0.2 * self.alpha, colour_angle(output, reference, mask.a)),
             "smooth": (self.smooth, smoothness(illumination, image, mask.a)),
             "b": (self.beta, gradient_smooth(illumination, image, mask.b)),
             "c": (self.gamma, region_mean((output - image) ** 2, mask.c)),

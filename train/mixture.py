@@ -2,7 +2,7 @@
 
 A TOML file lists the sources by name, each with the folder it lies in, its kind and its share of the examples:
 
-* "pairs": low/, high/ and split.json; with `composite = true`, in some examples only a part of the frame is the dark one.
+* "pairs": low/, high/ and split.json; with `composite = true`, in some examples only a part of the frame is dark.
 * "subjects": image/ and mask/, equally named; the subject is what is lit.
 * "segments": photos, and label maps NAME_k.png of their regions in the folder `labels`.
 * "photos": good photos; "linear": NAME.npz with true linear light (H, W, 3) under the key `linear`.
@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,7 +95,11 @@ def read_sources(path: Path, root: Path) -> tuple[list[Source], np.ndarray]:
 
 
 def _source(
-    about: dict, names: list[str], images: list, low: list | None = None, regions: list[list[np.ndarray]] | None = None
+    about: dict[str, Any],
+    names: list[str],
+    images: list[np.ndarray],
+    low: list[np.ndarray] | None = None,
+    regions: list[list[np.ndarray]] | None = None,
 ) -> Source:
     """A source of named images, which are all for training."""
     if not images:
@@ -102,9 +107,11 @@ def _source(
     places: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(names):
         places[data.scene(name)].append(index)
-    low = None if low is None else np.stack(low)
+    dark = None if low is None else np.stack(low)
     composite = about.get("composite", False)
-    return Source(about["kind"], about["share"], list(places.values()), np.stack(images), low, regions or [], composite)
+    return Source(
+        about["kind"], about["share"], list(places.values()), np.stack(images), dark, regions or [], composite
+    )
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -114,11 +121,11 @@ def pixels_of(path: Path) -> np.ndarray:
 
 def for_training(names: list[str], *, tested: bool = False) -> list[str]:
     """Those of the names that are neither for validation nor, unless others are `tested`, for the test."""
-    kept = [name for name in names if part(name) != PART["validation"] and (tested or part(name) != PART["test"])]
-    return kept
+    return [name for name in names if part(name) != PART["validation"] and (tested or part(name) != PART["test"])]
 
 
-def read_pairs(root: Path, about: dict) -> Source:
+def read_pairs(root: Path, about: dict[str, Any]) -> Source:
+    """Real pairs."""
     folder = root / about["folder"]
     tested = bool(json.loads((folder / "split.json").read_text()).get("test")) if folder.is_dir() else False
     names = for_training(data.read_split(folder, "train"), tested=tested)
@@ -137,7 +144,8 @@ def named_images(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
-def read_subjects(root: Path, about: dict) -> Source:
+def read_subjects(root: Path, about: dict[str, Any]) -> Source:
+    """Photos with a mask of their subject; where it is tiny or nearly everything, they are left out."""
     paths = named_images(root / about["folder"] / "image")
     names, images, masks = [], [], []
     for name in tqdm(for_training(list(paths)), about["folder"], leave=False):
@@ -149,7 +157,8 @@ def read_subjects(root: Path, about: dict) -> Source:
     return _source(about, names, images, regions=masks)
 
 
-def read_segments(root: Path, about: dict) -> Source:
+def read_segments(root: Path, about: dict[str, Any]) -> Source:
+    """Photos with maps of their regions, two of each at most."""
     paths = named_images(root / about["folder"])
     names, images, regions = [], [], []
     for name in tqdm(for_training(list(paths)), about["folder"], leave=False):
@@ -160,24 +169,26 @@ def read_segments(root: Path, about: dict) -> Source:
         if maps:
             names.append(name)
             images.append(pixels_of(paths[name]))
-            regions.append([cv2.resize(labels, SIZE, interpolation=cv2.INTER_NEAREST) for labels in maps[:2]])
+            regions.append([cv2.resize(labels, SIZE, interpolation=cv2.INTER_NEAREST) for labels in maps])
     return _source(about, names, images, regions=regions)
 
 
-def read_photos(root: Path, about: dict) -> Source:
+def read_photos(root: Path, about: dict[str, Any]) -> Source:
+    """Good photos."""
     paths = named_images(root / about["folder"])
     names = for_training(list(paths))
     return _source(about, names, [pixels_of(paths[name]) for name in tqdm(names, about["folder"], leave=False)])
 
 
-def read_linear(root: Path, about: dict) -> Source:
+def read_linear(root: Path, about: dict[str, Any]) -> Source:
+    """True linear light."""
     paths = {path.stem: path for path in sorted((root / about["folder"]).glob("*.npz"))}
     names = for_training(list(paths))
     light = [np.load(paths[name])["linear"].astype(np.float32) for name in names]
     return _source(about, names, [cv2.resize(each, SIZE, interpolation=cv2.INTER_AREA) for each in light])
 
 
-READERS: dict[str, Callable[[Path, dict], Source]] = {
+READERS: dict[str, Callable[[Path, dict[str, Any]], Source]] = {
     "pairs": read_pairs,
     "subjects": read_subjects,
     "segments": read_segments,
@@ -186,7 +197,7 @@ READERS: dict[str, Callable[[Path, dict], Source]] = {
 }
 
 
-def validation_pairs(path: Path, root: Path, *, most: int = 30) -> Pairs:
+def validation_pairs(path: Path, root: Path, *, most: int = 12) -> Pairs:
     """What a run chooses its best epoch by: some real pairs, and some subjects in bad light, of validation scenes.
 
     Args:
@@ -269,9 +280,8 @@ class Mixture:
         other = _subject(source, index, cut, generator) if source.kind == "segments" else _shape(generator)
         mean = float(good[core].mean())
         careful = USUAL + 0.06 * float(torch.randn((), generator=generator))
-        good = underexposure.exposed(
-            good, core, float(np.clip(mean + uniform(0.2, 0.9, generator) * (careful - mean), 0.1, 0.75))
-        )
+        mean += uniform(0.2, 0.9, generator) * (careful - mean)
+        good = underexposure.exposed(good, core, min(max(mean, 0.1), 0.75))
         low = underexposure.underexposed(good, core, other, self.noise, generator)
         if uniform(0, 1, generator) < 0.15:  # a person may point at anything
             core = _shape(generator)
@@ -280,7 +290,7 @@ class Mixture:
     def _real(
         self, low: np.ndarray, high: np.ndarray, generator: torch.Generator, *, composite: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A real pair, brighter or darker by up to 0.7 stops; or the dark frame in one part, the good one in the rest."""
+        """A real pair, brighter or darker by up to 0.7 stops; or the dark frame in a part, the good one in the rest."""
         if uniform(0, 1, generator) < 0.5:
             factor = 2 ** (uniform(-0.7, 0.7, generator) / underexposure.GAMMA)
             low = np.clip(low * np.float32(factor), 0, 255).astype(np.uint8)

@@ -78,9 +78,8 @@ def stops_lost(
         scenario: a key of `SCENARIOS`, or none for any.
     """
     if scenario is None:
-        scenario = list(SCENARIOS)[
-            int(torch.multinomial(torch.tensor(list(SCENARIOS.values())), 1, generator=generator))
-        ]
+        often = torch.tensor(list(SCENARIOS.values()))
+        scenario = list(SCENARIOS)[int(torch.multinomial(often, 1, generator=generator))]
     subject, rest = {
         "backlit": lambda: (uniform(1, 4.2, generator), uniform(-0.5, 0.7, generator)),
         "dark": lambda: (uniform(0.5, 4, generator),) * 2,

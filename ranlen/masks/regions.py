@@ -245,4 +245,5 @@ def _shrink(core: np.ndarray, scale: float, *, cautious: bool) -> np.ndarray:
     """A smaller core. Cautious: only cells that it covers wholly count; otherwise, by half."""
     height, width = (max(1, round(side * scale)) for side in core.shape)
     cover = cv2.resize(core.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA)
-    return cover == 255 if cautious else cover >= 128
+    small = cover == 255 if cautious else cover >= 128
+    return small if small.any() else cover == cover.max()  # a subject of a pixel is one all the same

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ranlen.geometry import Size
 from ranlen.masks.regions import RegionMask, resize, smoothstep
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails, smooth_ramp
-from ranlen.models.meter import Exposure, LightMeter
+from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
+from ranlen.models.meter import Exposure, LightMeter, mean_over
 from ranlen.rendering.fields import Illumination, LightField, expose
 
 WORKING_SIZE = 256
+CELLS = 9  # of the working size: a subject that covers less is enlarged
 
 
 def whole_frame(mask: RegionMask) -> None:
@@ -88,6 +91,26 @@ ABLATIONS = {
 }
 
 
+def reaching(ramp: Tensor, size: Size) -> Tensor:
+    """A ramp (N, 1, H, W) at the (height, width) of a light, which reaches wherever the ramp does.
+
+    A mask is finer than the light where a subject is small. Averaged, the light would not reach full strength in it;
+    here it does, and goes on for a pixel or two, where the method's attenuation ends it.
+    """
+    if ramp.shape[-2] <= size[0] and ramp.shape[-1] <= size[1]:
+        return resize(ramp, size)
+    return F.max_pool2d(F.adaptive_max_pool2d(ramp, size), 3, stride=1, padding=1)
+
+
+def with_small_subjects(mask: Tensor, size: Size) -> Tensor:
+    """A mask (N, 2, H, W) at another (height, width), in which a subject of a few pixels is still one."""
+    small = resize(mask, size)
+    if mask.shape[-2:] == small.shape[-2:]:
+        return small
+    wider = F.max_pool2d(F.adaptive_max_pool2d(mask, size), 3, stride=1, padding=1)
+    return torch.where(small[:, :1].sum((1, 2, 3), keepdim=True) < CELLS, wider, small)
+
+
 @dataclass(frozen=True)
 class Parts:
     """A light in the making.
@@ -95,12 +118,14 @@ class Parts:
     Attributes:
         shape: what the backbone predicted: all of the light, or what is added to an exposure.
         exposure: what the meter said; none without one.
-        fade: (N, 1, H, W) in [0, 1], how much of the exposure each place gets; none for all of it everywhere.
+        area: (N, 1, H, W) in [0, 1], what was metered.
+        fade: (N, 1, h, w) in [0, 1], how much of the exposure each place gets; none for all of it everywhere.
         detail: the image (N, 3, h, w) that is lit.
     """
 
     shape: LightField
     exposure: Exposure | None
+    area: Tensor
     fade: Tensor | None
     detail: Tensor
 
@@ -109,13 +134,13 @@ class Parts:
         if self.exposure is None:
             return self.shape
         log_gain = self.exposure.log_gain
-        if self.fade is not None:
-            log_gain = log_gain * resize(self.fade, (self.detail.shape[-2], self.detail.shape[-1]))
-        shoulder, desaturation = self.exposure.shoulder, self.exposure.desaturation
-        if isinstance(self.shape, Illumination):
-            return Illumination(log_gain + self.shape.maps, shoulder, desaturation)
-        exposed = expose(self.detail, log_gain, shoulder)
         size = (self.detail.shape[-2], self.detail.shape[-1])
+        fade = 1 if self.fade is None else self.fade
+        shoulder, desaturation = self.exposure.shoulder, self.exposure.desaturation
+        if isinstance(self.shape, Illumination):  # it has no say in how bright the area is, in the mean
+            mean = mean_over(self.shape.maps.mean(1, keepdim=True), resize(self.area, size))[:, :, None, None]
+            return Illumination((log_gain - mean) * fade + self.shape.maps, shoulder, desaturation)
+        exposed = expose(self.detail, log_gain * fade, shoulder)
         lit = self.shape.with_maps(resize(self.shape.maps, size)).relight(exposed, torch.ones_like(exposed[:, :1]))
         field = Illumination.between(self.detail, lit, shoulder)
         return dataclasses.replace(field, desaturation=desaturation)
@@ -208,16 +233,19 @@ class Enhancer(nn.Module):
         """What `forward` puts together, for training; arguments as there."""
         size = (WORKING_SIZE, WORKING_SIZE)
         mask = self.method.areas(mask)
-        fade = smooth_ramp(mask) if self.meter is not None and self.method.spot else None
         detail = image if detail is None else detail
-        image, mask = resize(image, size), resize(mask, size)
+        fade = None
+        if self.meter is not None and self.method.spot:
+            fade = reaching(torch.ops.ranlen.smooth_ramp(mask), (detail.shape[-2], detail.shape[-1]))
+        image, mask = resize(image, size), with_small_subjects(mask, size)
+        area = mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1])
         seen, exposure = [image], None
         if self.meter is not None:
-            exposure = self.meter(image, mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1]))
+            exposure = self.meter(image, area)
             seen = [expose(image, exposure.metered), image]
         x = torch.cat([*seen, mask] if self.method.mask_in_input else seen, dim=1)
         shown = detail if exposure is None else expose(detail, exposure.metered)
-        return Parts(self.backbone.field(self.backbone(x, mask, shown)), exposure, fade, detail)
+        return Parts(self.backbone.field(self.backbone(x, mask, shown)), exposure, area, fade, detail)
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:

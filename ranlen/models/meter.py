@@ -116,7 +116,7 @@ def spot(image: Tensor, area: Tensor, middle: float = MIDDLE) -> Tensor:
 
 
 def histogram(tones: Tensor, area: Tensor) -> Tensor:
-    """Four times the shares (N, BINS) of an area by tone, (N, 1, h, w) in [0, 1]; a tone between two bins counts for both."""
+    """Four times the shares (N, BINS) of an area by tone, (N, 1, h, w) in [0, 1]; between two bins, both get a part."""
     centres = torch.linspace(0, 1, BINS, device=tones.device).view(1, BINS, 1, 1)
     return 4 * mean_over((1 - (tones - centres).abs() * (BINS - 1)).clamp(min=0), area)
 

@@ -136,7 +136,9 @@ class Illumination(LightField):
 
     def split(self) -> list[LightField]:
         count = len(self.maps)
-        each = (torch.as_tensor(number).expand(count, 1, 1, 1).split(1) for number in (self.shoulder, self.desaturation))
+        each = (
+            torch.as_tensor(number).expand(count, 1, 1, 1).split(1) for number in (self.shoulder, self.desaturation)
+        )
         return [Illumination(*of) for of in zip(self.maps.split(1), *each, strict=True)]
 
     def at_degree(self, degree: float) -> ScaledField:

@@ -198,7 +198,7 @@ def _shouldered(
     peak: float,
     shoulder: float,
 ) -> None:
-    """`fields.expose` of levels in place, to [0, 1]: (I^p / (S + (1 - S) I^p))^(1/p), where S = exp(maps * strength)."""
+    """`fields.expose` of levels in place, to [0, 1]: (I^p / (S + (1 - S) I^p))^(1/p), S = exp(maps * strength)."""
     light.read(band, maps)
     maps *= strength
     cv2.exp(_flat(maps), _flat(maps))
