@@ -41,6 +41,10 @@ class TrainConfig:
         ""  # TOML file that lists what to learn from, see train/mixture.py; none: `data`, `photos`, `silhouettes`
     )
     length: int = 2000  # examples in an epoch, of sources
+    lessons: int = (
+        4000  # photos, of sources, for the last layers of the meter when the rest is done; see train/meter.py
+    )
+    lesson_steps: int = 3000
     photos: str = ""  # folders of good photos, with commas between; darkened on the fly into more pairs
     photos_per_pair: float = 0.25  # how many darkened photos go into an epoch for each pair
     silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
@@ -91,6 +95,8 @@ class TrainConfig:
             "fade",
             "exposure_jitter",
             "threads",
+            "lessons",
+            "lesson_steps",
         )
         checks |= {name: (0 <= getattr(self, name) < math.inf, "at least 0") for name in not_negative}
         for name, (right, rule) in checks.items():

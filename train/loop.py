@@ -71,7 +71,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
 
     torch.manual_seed(config.seed)
     network = Enhancer(config.backbone, config.method, metered=config.metered).to(processes.device)
-    if isinstance(network.backbone.tail, RanlenTail):
+    if isinstance(network.backbone.tail, RanlenTail) and not config.metered:  # a metered light fades of itself
         network.backbone.tail.start_faded()
     if config.start:
         network.start_from(weights.load(config.start))

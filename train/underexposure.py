@@ -42,7 +42,7 @@ def exposed(pixels: np.ndarray, core: np.ndarray, mean: float) -> np.ndarray:
 def shouldered(pixels: np.ndarray, log_gain: float) -> np.ndarray:
     """Values in [0, 1] times a gain, with the shoulder of an ordinary camera."""
     gain = math.exp(log_gain)
-    return pixels * gain / (1 + (gain**3 - 1) * pixels**3) ** (1 / 3)
+    return np.minimum(pixels * gain / (1 + (gain**3 - 1) * pixels**3) ** (1 / 3), 1)
 
 
 def soft(core: np.ndarray, sigma: float) -> np.ndarray:

@@ -63,8 +63,8 @@ class Method:
             for all of it everywhere.
         weights: the method whose weights it runs on, when it has none of its own.
         areas: what of the mask the network is told, and trained by.
-        spot: whether a light meter is pointed at Area A, and the exposure it asks for fades across Area B; otherwise it
-            measures the whole frame, and exposes it.
+        spot: whether a light meter is pointed at Area A, and the light fades across Area B; otherwise the meter
+            measures the whole frame, and the light goes everywhere.
     """
 
     mask_in_input: bool
@@ -119,7 +119,7 @@ class Parts:
         shape: what the backbone predicted: all of the light, or what is added to an exposure.
         exposure: what the meter said; none without one.
         area: (N, 1, H, W) in [0, 1], what was metered.
-        fade: (N, 1, h, w) in [0, 1], how much of the exposure each place gets; none for all of it everywhere.
+        fade: (N, 1, h, w) in [0, 1], how much of the light each place gets; none for all of it everywhere.
         detail: the image (N, 3, h, w) that is lit.
     """
 
@@ -133,17 +133,17 @@ class Parts:
         """The whole light: the exposure, and the shape upon it."""
         if self.exposure is None:
             return self.shape
-        log_gain = self.exposure.log_gain
         size = (self.detail.shape[-2], self.detail.shape[-1])
-        fade = 1 if self.fade is None else self.fade
-        shoulder, desaturation = self.exposure.shoulder, self.exposure.desaturation
-        if isinstance(self.shape, Illumination):  # it has no say in how bright the area is, in the mean
-            mean = mean_over(self.shape.maps.mean(1, keepdim=True), resize(self.area, size))[:, :, None, None]
-            return Illumination((log_gain - mean) * fade + self.shape.maps, shoulder, desaturation)
-        exposed = expose(self.detail, log_gain * fade, shoulder)
-        lit = self.shape.with_maps(resize(self.shape.maps, size)).relight(exposed, torch.ones_like(exposed[:, :1]))
-        field = Illumination.between(self.detail, lit, shoulder)
-        return dataclasses.replace(field, desaturation=desaturation)
+        log_gain, shoulder = self.exposure.log_gain, self.exposure.shoulder
+        shape = self.shape.with_maps(resize(self.shape.maps, size))
+        if isinstance(shape, Illumination):  # it has no say in how bright the area is, in the mean
+            mean = mean_over(shape.maps, resize(self.area, size)).mean(1)[:, None, None, None]
+            light = log_gain - mean + shape.maps
+        else:
+            exposed = expose(self.detail, log_gain, shoulder)
+            lit = shape.relight(exposed, torch.ones_like(exposed[:, :1]))
+            light = Illumination.between(self.detail, lit, shoulder).maps
+        return Illumination(light if self.fade is None else light * self.fade, shoulder, self.exposure.desaturation)
 
     def only_exposure_learns(self) -> Parts:
         """The same light, through which a loss teaches nothing but how bright it is."""

@@ -71,6 +71,10 @@ class LightMeter(nn.Module):
 
     def forward(self, image: Tensor, area: Tensor) -> Exposure:
         """Meter images (N, 3, h, w) in [0, 1] over an area (N, 1, h, w) in [0, 1]."""
+        return self.read(*self.look(image, area))
+
+    def look(self, image: Tensor, area: Tensor) -> tuple[Tensor, Tensor]:
+        """The log gain (N, 1, 1, 1) that the area asks for, and all that was measured (N, K); arguments as above."""
         with torch.no_grad():
             metered = spot(image, area)
             lit = expose(image, metered)
@@ -79,9 +83,12 @@ class LightMeter(nn.Module):
         features = self.encode(small)
         near = F.adaptive_avg_pool2d(area, features.shape[-2:])
         seen = [mean_over(features, part) for part in (near, 1 - near)]
-        correction, shoulder, desaturation = (
-            each[:, :, None, None] for each in self.decide(torch.cat([measured, *seen], dim=1)).split(1, dim=1)
-        )
+        return metered, torch.cat([measured, *seen], dim=1)
+
+    def read(self, metered: Tensor, measured: Tensor) -> Exposure:
+        """What follows from what `look` gave."""
+        numbers = self.decide(measured)[:, :, None, None]
+        correction, shoulder, desaturation = numbers.split(1, dim=1)
         low, high = SHOULDERS
         shoulder = low + (high - low) * torch.sigmoid(shoulder - 1)
         return Exposure(metered, correction, shoulder, torch.sigmoid(desaturation))
