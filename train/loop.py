@@ -38,6 +38,7 @@ from train.data import (
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
+from train.meter import prepare, teach
 from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
 
@@ -152,8 +153,22 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
             save_checkpoint(out / "last.pt", state)  # last: what a killed run wrote after its checkpoint is dropped
         bar.set_postfix(loss=f"{losses['loss']:.4f}", psnr_a=f"{scores['psnr_a']:.2f}", best=f"{best['psnr_a']:.2f}")
     bar.close()
+    if board is not None and isinstance(training, Mixture) and config.metered and config.lessons:
+        with disk_errors_told(out):
+            best = last_lesson(config, training, validation, best)
     processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
     processes.end_training()
+    return best
+
+
+def last_lesson(config: TrainConfig, training: Mixture, validation: Pairs, best: dict[str, float]) -> dict[str, float]:
+    """Teach the meter of the best epoch's weights from photos that the run has not seen; returns their new scores."""
+    path = Path(config.out) / "best.safetensors"
+    network = weights.load(path, start_processes(config).device)
+    seen = config.epochs * (config.length // config.batch)
+    teach(network, prepare(network, training, seen, config.lessons), config.lesson_steps)
+    best = {"epoch": best["epoch"], **validate(network.eval(), validation)}
+    weights.save(network, path, {"config": dataclasses.asdict(config), "validation": best})
     return best
 
 

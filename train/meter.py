@@ -57,13 +57,15 @@ def prepare(network: Enhancer, mixture: Mixture, start: int, count: int) -> Less
     for step in tqdm(range(start, start + count // 8), "photos for the meter", leave=False, mininterval=5):
         image, reference, mask = mixture.batch(step, 8)
         small = (128, 128)
+        device = next(network.parameters()).device
+        image, reference, mask = image.to(device), reference.to(device), mask.to(device)
         detail = resize(image, small)
         parts = network.in_parts(image, mask.tensor, detail)
         assert parts.exposure is not None
         shape = parts.light().maps - parts.exposure.log_gain
         layers = torch.cat([detail, resize(reference, small), shape], dim=1).flatten(2)
         inside = (resize(mask.a, small) > 0.99).flatten(1).float() + 1e-9
-        where = torch.multinomial(inside, PIXELS, replacement=True, generator=generator_of(3, step))
+        where = torch.multinomial(inside.cpu(), PIXELS, replacement=True, generator=generator_of(3, step)).to(device)
         pixels = layers.gather(2, where[:, None].expand(-1, 9, -1)).unflatten(2, (2, -1))
         area = resize(parts.area, (image.shape[-2], image.shape[-1]))
         found.append((*network.meter.look(image, area), *pixels.split(3, dim=1)))
@@ -77,7 +79,8 @@ def teach(network: Enhancer, lessons: Lessons, steps: int, *, lr: float = 1e-3, 
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     losses = []
     for step in tqdm(range(steps), "the meter learns", leave=False, mininterval=5):
-        some = lessons.pick(torch.randint(len(lessons.metered), (BATCH,), generator=generator_of(seed, 4, step)))
+        which = torch.randint(len(lessons.metered), (BATCH,), generator=generator_of(seed, 4, step))
+        some = lessons.pick(which.to(lessons.metered.device))
         loss = lesson_loss(network.meter.read(some.metered, some.measured), some)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
