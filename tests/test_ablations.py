@@ -25,7 +25,7 @@ CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.t
 def test_every_config_builds_the_network_it_is_named_after(path):
     config = load_config(path, {})
     assert f"{config.backbone}-{config.method}" == path.stem
-    network = Enhancer(config.backbone, config.method)
+    network = Enhancer(config.backbone, config.method, metered=config.metered)
     assert (network.backbone_name, network.method_name) == (config.backbone, config.method)
 
 
@@ -35,7 +35,7 @@ def test_there_is_a_config_for_each_row_of_the_paper():
     assert set(rows) == compared | {"deepupe-two_areas", "star_dce-tails"}
     for config in rows.values():
         assert (config.epochs, config.alpha, config.beta, config.gamma, config.fade) == (300, 1, 1e-4, 1, 0)
-        assert (config.paper_masks, config.photos, config.exposure_jitter) == (1, "", 0)
+        assert (config.paper_masks, config.photos, config.exposure_jitter, config.metered) == (1, "", 0, False)
 
 
 def test_two_areas_give_all_that_is_not_a_to_c(mask):

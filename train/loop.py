@@ -155,16 +155,18 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     bar.close()
     if board is not None and isinstance(training, Mixture) and config.metered and config.lessons:
         with disk_errors_told(out):
-            best = last_lesson(config, training, validation, best)
+            best = last_lesson(config, training, validation, best, processes.device)
     processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
     processes.end_training()
     return best
 
 
-def last_lesson(config: TrainConfig, training: Mixture, validation: Pairs, best: dict[str, float]) -> dict[str, float]:
+def last_lesson(
+    config: TrainConfig, training: Mixture, validation: Pairs, best: dict[str, float], device: torch.device
+) -> dict[str, float]:
     """Teach the meter of the best epoch's weights from photos that the run has not seen; returns their new scores."""
     path = Path(config.out) / "best.safetensors"
-    network = weights.load(path, start_processes(config).device)
+    network = weights.load(path, device)
     seen = config.epochs * (config.length // config.batch)
     teach(network, prepare(network, training, seen, config.lessons), config.lesson_steps)
     best = {"epoch": best["epoch"], **validate(network.eval(), validation)}
