@@ -80,7 +80,7 @@ def test_nothing_clips_that_was_not_clipped_and_tones_keep_their_order(kind, deg
     torch.testing.assert_close(lit[0], image[0])
     torch.testing.assert_close(lit[-1], image[-1])
     # Under a long shoulder, tones that come out nearly white may change places by three 8-bit levels.
-    assert (lit.clamp(max=0.97 if kind is long_shoulder else 1).diff(dim=0) >= -1e-6).all()
+    assert (lit.clamp(max=0.96 if kind is long_shoulder else 1).diff(dim=0) >= -1e-5).all()
     assert (lit.cummax(0).values - lit < 0.013).all()
     assert (lit[:-1] < 1).all()
 

@@ -194,7 +194,7 @@ def highlight_protection(image: Tensor, protection: Tensor | None) -> Tensor:
     """What share of the light each pixel does not get: none in the dark, most in highlights; a lamp needs no lighting.
 
     x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
-    protected as much as under 3 and no more. Under a long shoulder, tones that come out above 0.97 may change places,
+    protected as much as under 3 and no more. Under a long shoulder, tones that come out above 0.96 may change places,
     by up to 0.013, three 8-bit levels: the colour of a lamp is worth it.
 
     Args:
