@@ -20,21 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranlen.facts import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    DEFAULT_METHOD,
+    MAX_DEGREE,
+    MAX_SUBJECTS,
+    RECIPE_VERSION,
+    SIDES,
+    Side,
+)
 from ranlen.geometry import Size
 from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
-    from ranlen.masks.regions import Grow, RegionMask
+    from ranlen.masks.regions import RegionMask
     from ranlen.models.enhancer import Enhancer
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
-
-VERSION = 1
-BACKBONES = ("deepupe", "star_dce", "zero_dce")
-GROW = ("out", "in", "both")
-MAX_SUBJECTS = 8
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Subject:
     edits: tuple[Edit, ...]
     degree: float = 1.0
     transition: float | None = None
-    grow: Grow | None = None
+    grow: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,12 @@ class Recipe:
     """Subjects, and the backbone that predicts their light."""
 
     subjects: tuple[Subject, ...]
-    backbone: str = BACKBONES[0]
+    backbone: str = DEFAULT_BACKBONE
 
     @property
     def model(self) -> str:
         """The network that lights them."""
-        return f"{self.backbone}-ranlen"
+        return f"{self.backbone}-{DEFAULT_METHOD}"
 
 
 def parse_recipe(data: Any) -> Recipe:
@@ -77,12 +82,12 @@ def parse_recipe(data: Any) -> Recipe:
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
         raise EditError(f"edits are a list, or a session as the page saves it; got {type(data).__name__}")
-    if data.get("ranlen") != VERSION:
-        raise EditError(f'a session says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
+    if data.get("ranlen") != RECIPE_VERSION:
+        raise EditError(f'a session says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
-    if (backbone := data.get("backbone", BACKBONES[0])) not in BACKBONES:
+    if (backbone := data.get("backbone", DEFAULT_BACKBONE)) not in BACKBONES:
         raise EditError(f'"backbone" is one of {", ".join(BACKBONES)}; got {brief(backbone)}')
     return Recipe(tuple(_subject(number, entry) for number, entry in enumerate(subjects, 1)), backbone)
 
@@ -165,11 +170,11 @@ def _subject(number: int, entry: Any) -> Subject:
     if not isinstance(entry, Mapping):
         raise EditError(f"subject {number} is not an object: {brief(entry)}")
     grow = entry.get("grow")
-    if grow is not None and grow not in GROW:
-        raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
+    if grow is not None and grow not in SIDES:
+        raise EditError(f'subject {number}: "grow" is one of {", ".join(SIDES)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
     width = None if entry.get("transition") is None else _between(number, entry, "transition", 1)
-    return Subject(done, _between(number, entry, "degree", 2) if "degree" in entry else 1.0, width, grow)
+    return Subject(done, _between(number, entry, "degree", MAX_DEGREE) if "degree" in entry else 1.0, width, grow)
 
 
 def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranlen.facts import DRAWN_FEATHER, FOUND_FEATHER, Side
 from ranlen.io.images import Photo, preview, preview_size
-from ranlen.masks.regions import Grow, RegionMask
+from ranlen.masks.regions import RegionMask
 from ranlen.masks.shapes import drawn_at
 from ranlen.models.enhancer import Enhancer
 from ranlen.rendering.fields import LightField
@@ -27,11 +28,6 @@ from ranlen.rendering.fullsize import render_pixels
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
 DETAIL = 1024
-# Width of Area B, of the short side, and where it lies: outside what was drawn, as in the paper. A found border is the
-# subject's own: light that fades far outside it is a halo, light that fades far inside it dims thin parts; narrow, half
-# and half looked best on real dark photos.
-DRAWN: tuple[float, Grow] = (0.1, "out")
-FOUND: tuple[float, Grow] = (0.04, "both")
 
 
 class MaskError(ValueError):
@@ -56,7 +52,7 @@ def region_mask(
     core: np.ndarray,
     *,
     transition: float | None = None,
-    grow: Grow | None = None,
+    grow: Side | None = None,
     found: bool = False,
 ) -> RegionMask:
     """The areas for a subject marked in a photo.
@@ -79,9 +75,9 @@ def region_mask(
     # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
     if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
-    width, place = FOUND if found else DRAWN
+    width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if transition is None else transition
-    return RegionMask.from_core(core, transition=width, grow=grow or place, max_side=DETAIL)
+    return RegionMask.from_core(core, transition=width, grow=grow or side, max_side=DETAIL)
 
 
 def view(photo: Photo) -> Photo:

@@ -240,7 +240,7 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
         ("epochs = '3'", "epochs must be of type int; got '3'"),
         ("epochs = 0", "epochs must be above 0; got 0"),
         ("epochs = true", "epochs must be of type int; got True"),
-        ("backbone = 'unet'", f"backbone must be one of {', '.join(BACKBONES)}; got 'unet'"),
+        ("backbone = 'none such'", f"backbone must be one of {', '.join(BACKBONES)}; got 'none such'"),
         ("method = 'blend'", "method must be one of global, concat, ranlen, two_areas, tails; got 'blend'"),
         ("validation = 0.0", "validation must be between 0 and 1"),
         ("epochs =", "not valid TOML"),
@@ -355,14 +355,16 @@ def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     torch.manual_seed(0)
     image = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
     mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor)
+    seen: set[type] = set()
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()
         with torch.autocast("cpu", torch.bfloat16):
             maps = network(image, mask.tensor).maps
         assert maps.dtype == torch.float32
         assert (maps.bfloat16() != maps).float().mean() > 0.9
-        if backbone == "zero_dce":
+        if BACKBONES[backbone].field in seen:
             continue  # for the losses, one network of each kind of light is enough
+        seen.add(BACKBONES[backbone].field)
         (exact, parts), (rounded, rounded_parts) = (
             forward(network, RegionLoss(), image, 3 * image, mask, 64, bf16=bf16) for bf16 in (False, True)
         )

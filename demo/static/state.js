@@ -9,7 +9,7 @@ const PAPER = 2 / 7;                         // the paper's circle
 const MOST_SUBJECTS = 8;
 
 const FINDS = ['subject', 'frame', 'part'];  // edits that need the segmenter
-const DRAWN_EDGE = 0.1, FOUND_EDGE = 0.04;   // soft edges, in short sides: see DRAWN and FOUND in ranlen/retouch.py
+const DRAWN_EDGE = 0.1, FOUND_EDGE = 0.04;   // soft edges, in short sides: see FEATHER in ranlen/facts.py
 
 const blankSubject = () => ({ id: ++subjects, edits: [], degree: 1, transition: DRAWN_EDGE, grow: null });
 let subjects = 0;                            // made so far, to tell them apart when some are removed

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np

@@ -35,13 +35,13 @@ from typing import Any, Literal, get_args
 import cv2
 import numpy as np
 
+from ranlen.facts import CLICK_RADIUS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
 from ranlen.masks.shapes import disc, rectangle, stroke
 
 Tool = Literal["subject", "frame", "part", "click", "box", "brush", "mask", "invert", "grow", "fill"]
 QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers
-CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one

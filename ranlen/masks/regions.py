@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,14 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
 from ranlen.masks.shapes import disc as disc
 from ranlen.masks.shapes import ellipse as ellipse
 from ranlen.masks.shapes import rectangle as rectangle
 from ranlen.masks.shapes import stroke as stroke
-
-Grow = Literal["out", "in", "both"]
-GROW: tuple[Grow, ...] = ("out", "in", "both")
 
 
 def resize(maps: Tensor, size: Size) -> Tensor:
@@ -130,9 +127,9 @@ class RegionMask:
         cls,
         core: np.ndarray,
         *,
-        transition: float = 0.1,
+        transition: float = DRAWN_FEATHER[0],
         transition_px: float | None = None,
-        grow: Grow = "out",
+        grow: Side = DRAWN_FEATHER[1],
         max_side: int | None = None,
     ) -> RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
@@ -159,8 +156,8 @@ class RegionMask:
             raise ValueError(f"transition is a fraction of the short side in [0, 1]; got {transition}")
         if transition_px is not None and not (math.isfinite(transition_px) and 0 <= transition_px <= max(core.shape)):
             raise ValueError(f"transition_px is a width in pixels, from 0 to {max(core.shape)}; got {transition_px}")
-        if grow not in GROW:
-            raise ValueError(f"grow is one of {', '.join(GROW)}; got {grow!r}")
+        if grow not in SIDES:
+            raise ValueError(f"grow is one of {', '.join(SIDES)}; got {grow!r}")
         width = transition * short if transition_px is None else transition_px
 
         scale = _reduction(core.shape, width, max_side)
