@@ -18,7 +18,7 @@ from demo import gpu
 from ranlen import recipe, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import shapes
+from ranlen.masks import boolean
 from ranlen.masks.edits import EditError
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
@@ -203,7 +203,7 @@ def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segme
     path = folder / f"{session.path.stem}_mask.png"
     hard = dataclasses.replace(subject, transition=0.0)
     core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
-    images.mask_photo(shapes.enlarged(core, session.size)).write(path)
+    images.mask_photo(boolean.enlarged(core, session.size)).write(path)
     return path
 
 

@@ -169,13 +169,13 @@ class Standard:
     def _bins(self) -> list[list[Tensor]]:
         """For each image and each bin of its profile: where its pixels are, as indices into the flat map."""
         edges = torch.linspace(-PROFILE_REACH, 1 + PROFILE_REACH, PROFILE_BINS + 1)
-        bins = torch.bucketize(self.mask.way().flatten(1).cpu(), edges, right=True) - 1
+        bins = torch.bucketize(self.mask.normalised_distance().flatten(1).cpu(), edges, right=True) - 1
         return [[(row == i).nonzero()[:, 0] for i in range(PROFILE_BINS)] for row in bins]
 
     def transition_profile(self, light: Tensor) -> Tensor:
-        """Median share of the reference's gain that was given, against the way from A to C: (N, bins).
+        """Median share of the reference's gain that was given, against the normalised distance from A to C: (N, bins).
 
-        The way is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
+        That is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
         is. `light` is the log gain of an output, (N, 1, H, W).
         """
         shares = (light / self._gain).flatten(1)

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ranlen.facts import DRAWN_FEATHER, FOUND_FEATHER, Side
 from ranlen.io.images import Photo, preview, preview_size
+from ranlen.masks.boolean import drawn_at
 from ranlen.masks.regions import RegionMask
-from ranlen.masks.shapes import drawn_at
 from ranlen.models.enhancer import Enhancer
 from ranlen.rendering.fields import LightField
 from ranlen.rendering.fullsize import render_pixels

@@ -113,7 +113,7 @@ def test_any_mask_of_any_shape_gives_a_finite_light(height, width, transition, g
     core = rng.random((height, width)) < share
     dark = Photo(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     mask = RegionMask.from_core(core, transition=transition, grow=grow)
-    assert mask.way().isfinite().all()
+    assert mask.normalised_distance().isfinite().all()
     assert mask.ramp().isfinite().all()
     torch.testing.assert_close(mask.a + mask.b + mask.c, torch.ones_like(mask.a))
     with warnings.catch_warnings():

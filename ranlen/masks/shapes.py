@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ranlen.geometry import Point, Size
+from ranlen.geometry import Box, Point, Size
 
 
 def disc(size: Size, center: Point, radius: float) -> np.ndarray:
@@ -34,7 +34,7 @@ def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.n
     return inside
 
 
-def rectangle(size: Size, box: tuple[float, float, float, float]) -> np.ndarray:
+def rectangle(size: Size, box: Box) -> np.ndarray:
     """Booleans (H, W), True inside the box (x0, y0, x1, y1); its corners may come in any order."""
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
@@ -53,28 +53,3 @@ def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
     for end in (fixed[0], fixed[-1]):
         cv2.circle(canvas, (int(end[0]), int(end[1])), round(max(radius - 0.4, 0.1) * 16), 1, -1, cv2.LINE_8, 4)
     return canvas.astype(bool)
-
-
-def enlarged(core: np.ndarray, size: Size) -> np.ndarray:
-    """A shape at a size no smaller; its borders get smooth where that is at least twice as large."""
-    if min(size[0] / core.shape[0], size[1] / core.shape[1]) < 2:
-        return sampled(core, size)
-    return cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) >= 128
-
-
-def sampled(core: np.ndarray, size: Size) -> np.ndarray:
-    """A shape at another size, by the pixel in the middle of each cell: takes back `enlarged`, to the pixel.
-
-    At twice the size, that pixel lies within a quarter of a cell of the cell's middle, where more than half of what
-    `enlarged` weighs is the cell's own.
-    """
-    rows, cols = (((np.arange(new) + 0.5) * (old / new)).astype(int) for new, old in zip(size, core.shape, strict=True))
-    return core[rows[:, None], cols]
-
-
-def drawn_at(core: np.ndarray, size: Size) -> np.ndarray | None:
-    """The shape at a smaller size that `enlarged` makes it of, to the pixel; none where there is no such shape."""
-    if core.shape == size:
-        return core
-    coarse = sampled(core, size)
-    return coarse if np.array_equal(enlarged(coarse, core.shape), core) else None
