@@ -147,7 +147,7 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
         return segmenter.segment(look(session, segmenter), said)
 
     def draw() -> RegionMask:
-        mask, found = recipe.areas(subject, session.view.size, ask, dict(session.answers))
+        mask, found = recipe.subject_areas(subject, session.view.size, ask, dict(session.answers))
         session.answers.update(found)
         for question in list(session.answers)[:-64]:
             session.answers.pop(question, None)

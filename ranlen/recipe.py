@@ -106,7 +106,7 @@ def is_session(path: Path) -> bool:
     return isinstance(read_json(path), Mapping)
 
 
-def areas(
+def subject_areas(
     subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[RegionMask, Answers]:
     """The areas of a subject, drawn by page and command line alike.
@@ -134,7 +134,7 @@ def areas(
     return mask, found
 
 
-def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
+def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
     """Light all subjects of a photo.
 
     Args:
@@ -146,9 +146,11 @@ def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], en
     from ranlen import retouch
 
     view = retouch.view(photo)
-    masks = (areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
+    masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [retouch.predict(view, mask, enhancer) for mask in masks]
-    return render(photo, [(light, subject.degree) for light, subject in zip(lights, recipe.subjects, strict=True)])
+    return render(
+        photo, [(lighting, subject.degree) for lighting, subject in zip(lights, recipe.subjects, strict=True)]
+    )
 
 
 def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
@@ -161,8 +163,8 @@ def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
     if len(lights) == 1:
         return retouch.render(photo, *lights[0])
     pixels = photo.pixels.copy()
-    for light, degree in lights:
-        np.maximum(pixels, retouch.render(photo, light, degree).pixels, out=pixels)
+    for lighting, degree in lights:
+        np.maximum(pixels, retouch.render(photo, lighting, degree).pixels, out=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 

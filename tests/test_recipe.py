@@ -44,12 +44,12 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
         recipe.parse_recipe([{"tool": tool, "at": [0.5, 0.5], "add": True, **more}]).subjects[0]
         for tool, more in (("subject", {}), ("click", {"radius": 0.25}))
     )
-    area, _ = recipe.areas(found, core.shape, lambda said: core, {})
+    area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
     assert area.transition_width().item() == pytest.approx(0.04 * 200, abs=2)
     assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
-    area, _ = recipe.areas(drawn, core.shape, nobody, {})
+    area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
     assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
-    asked_for, _ = recipe.areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
+    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
     assert asked_for.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
 
 
@@ -62,8 +62,8 @@ def test_a_plain_list_is_a_recipe_of_one_subject():
 def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
     both = recipe.parse_recipe(SESSION)
     enhancer = enhancers["star_dce-ranlen"]
-    lit = recipe.light(photo, both, nobody, enhancer)
-    alone = [recipe.light(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
+    lit = recipe.light_subjects(photo, both, nobody, enhancer)
+    alone = [recipe.light_subjects(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
     assert np.array_equal(lit.pixels, np.maximum(photo.pixels, np.maximum(*(one.pixels for one in alone))))
     assert (lit.pixels[:, 60:] != photo.pixels[:, 60:]).any()
     assert np.array_equal(lit.pixels[0], photo.pixels[0])
@@ -71,14 +71,14 @@ def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhance
 
 def test_the_command_line_repeats_a_session(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "session.json"]) == 0
-    expected = recipe.light(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
+    expected = recipe.light_subjects(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 
 
 def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
     options = ["--degree", "0.5", "--transition", "0.05", "--model", "star_dce-ranlen"]
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0
-    expected = recipe.light(
+    expected = recipe.light_subjects(
         photo,
         recipe.parse_recipe(SESSION | {"subjects": SESSION["subjects"][:1]}),
         nobody,

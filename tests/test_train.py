@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from train.__main__ import main
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
-from train.loop import forward, train
+from train.loop import forward, made_ahead, train
 
 # One thread: with several, MKL divides a product among as many as the load allows, and sums round otherwise.
 TINY = {
@@ -384,3 +385,21 @@ def test_checkpoints_that_cannot_be_resumed_from_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="damaged"):
         load_checkpoint(path)
+
+
+def test_the_next_batch_is_made_while_one_is_used():
+    made, waiting = [], threading.Event()
+
+    def make(step):
+        made.append(step)
+        if step == 4:
+            waiting.set()
+        return step
+
+    batches = made_ahead(make, range(3, 6))
+    assert next(batches) == 3
+    assert waiting.wait(20)  # nobody has asked for it
+    assert 5 not in made
+    assert list(batches) == [4, 5]
+    assert made == [3, 4, 5]
+    assert list(made_ahead(make, range(6, 6))) == []

@@ -36,7 +36,7 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
         view = retouch.view(photo)
         ask = asker(view, "auto", options.device)
-        return photo, recipe.areas(options.recipe.subjects[0], view.size, ask, {})[0]
+        return photo, recipe.subject_areas(options.recipe.subjects[0], view.size, ask, {})[0]
     if mask:
         core = images.read_mask(mask, photo.size)
     elif options.click:

@@ -175,7 +175,7 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
 
         photo = images.read(job.photo)
         ask = asker(retouch.view(photo), "auto", options.device)
-        photo = recipe.light(photo, options.recipe, ask, enhancer or load(options))
+        photo = recipe.light_subjects(photo, options.recipe, ask, enhancer or load(options))
     else:
         photo, mask = read_inputs(options, job.photo, job.mask)
         from ranlen import retouch
