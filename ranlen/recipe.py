@@ -49,8 +49,8 @@ class Subject:
     Attributes:
         edits: what marks it.
         degree: how much light it gets, 0 to 2.
-        transition: width of its soft edge, as a fraction of the short side, or none for what suits.
-        grow: where that lies, or none for where it suits.
+        transition: its feather's width, as a fraction of the short side, or none for what suits.
+        grow: its feather's side, or none for where it suits.
     """
 
     edits: tuple[Edit, ...]

@@ -136,9 +136,9 @@ class RegionMask:
 
         Args:
             core: (H, W) booleans, True on the subject.
-            transition: width of Area B as a fraction of the short side, in [0, 1].
+            transition: the feather's width: that of Area B, as a fraction of the short side, in [0, 1].
             transition_px: the same in pixels of `core`; wins over `transition` when given.
-            grow: where B lies: "out" around the core (dilation), "in" carved from it (erosion: the core is the outer
+            grow: the feather's side: "out" around the core (dilation), "in" carved from it (erosion: it is the outer
                 limit, as for a segmentation in Section 5.2), or "both", half and half. Carving stops halfway to the
                 core's deepest point, so that Area A never vanishes.
             max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
