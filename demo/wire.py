@@ -1,6 +1,6 @@
 """What travels to the browser: photos to the byte, lights for its shader, outlines of areas, figures in words.
 
-A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `static/light.js` unpacks
+A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `page/light.js` unpacks
 it and renders it as `ranlen.retouch.render` does, at any degree, at most two levels apart.
 """
 
