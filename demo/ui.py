@@ -13,22 +13,21 @@ from starlette.middleware import Middleware
 from demo import api, assets, frames, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
-from ranlen import recipe, retouch
+from ranlen import facts
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import edits, regions
+from ranlen.masks import edits
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.rendering import fields
 
 MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
-# What people call the methods that the page compares, and what each does.
-METHODS = {
-    "global": ("Global", "lights the whole photo"),
-    "blend": ("Blend", "Global, masked"),
-    "concat": ("Concat", "mask as input"),
-    "ranlen": ("RANLEN", "mask in every layer"),
+# What each method does, in the page's few words.
+NOTES = {
+    "global": "lights the whole photo",
+    "blend": "Global, masked",
+    "concat": "mask as input",
+    "ranlen": "mask in every layer",
 }
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
@@ -62,18 +61,18 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    (drawn, _), (found, _) = retouch.DRAWN, retouch.FOUND
+    (drawn, _), (found, _) = facts.DRAWN_FEATHER, facts.FOUND_FEATHER
     return {
         "settings": {
-            "degree": {"default": 1.0, "min": 0.0, "max": fields.MAX_DEGREE},
+            "degree": {"default": 1.0, "min": 0.0, "max": facts.MAX_DEGREE},
             "transition": {"default": drawn, "found": found, "min": 0.0, "max": 1.0},
         },
-        "grow": regions.GROW,
-        "subjects": recipe.MAX_SUBJECTS,
+        "grow": facts.SIDES,
+        "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,
-        "methods": [{"name": name, "title": METHODS[name][0], "note": METHODS[name][1]} for name in visit.METHODS],
+        "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
-        "backbone": recipe.BACKBONES[0],
+        "backbone": facts.DEFAULT_BACKBONE,
         "finder": visit.segmenter()[1],
         "megabytes": MEGABYTES,
     }

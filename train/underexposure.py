@@ -107,7 +107,8 @@ def taken(linear: np.ndarray, noise: np.ndarray, generator: torch.Generator) -> 
             sensor, by up to 16 on a side, and so is its noise.
         generator: of everything random.
     """
-    linear = linear * 2.0 ** np.float32([uniform(-0.12, 0.12, generator) for _ in range(3)])
+    cast = np.array([2 ** uniform(-0.12, 0.12, generator) for _ in range(3)], np.float32)
+    linear = linear * cast
     if len(noise):
         a, b = noise[int(torch.randint(len(noise), (), generator=generator))]
         variance = (a * linear.clip(0) + b) * 2.0 ** -uniform(0, 8, generator)
@@ -119,7 +120,7 @@ def taken(linear: np.ndarray, noise: np.ndarray, generator: torch.Generator) -> 
     if uniform(0, 1, generator) < 0.6:
         quality = int(uniform(70, 99, generator))
         _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return pixels
 
 
