@@ -164,10 +164,8 @@ def read_segments(root: Path, about: dict[str, Any]) -> Source:
     paths = named_images(root / about["folder"])
     names, images, regions = [], [], []
     for name in tqdm(for_training(list(paths)), about["folder"], leave=False):
-        maps = [
-            cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-            for path in sorted((root / about["labels"]).glob(f"{name}_*.png"))
-        ]
+        found = sorted((root / about["labels"]).glob(f"{name}_*.png"))[:2]
+        maps = [np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)) for path in found]
         if maps:
             names.append(name)
             images.append(pixels_of(paths[name]))
