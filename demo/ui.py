@@ -19,7 +19,6 @@ from ranlen.io.images import Photo
 from ranlen.masks import edits, regions
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.rendering import fields
 
 MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
@@ -62,12 +61,13 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    (drawn, _), (found, _) = retouch.DRAWN, retouch.FOUND
+    suits = {"transition": (retouch.DRAWN[0], retouch.FOUND[0])}  # what a recipe leaves open
+    settings = {}
+    for name, (least, most) in recipe.LIMITS.items():
+        drawn, found = suits.get(name) or [getattr(recipe.Subject, name)] * 2
+        settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
-        "settings": {
-            "degree": {"default": 1.0, "min": 0.0, "max": fields.MAX_DEGREE},
-            "transition": {"default": drawn, "found": found, "min": 0.0, "max": 1.0},
-        },
+        "settings": settings,
         "grow": regions.GROW,
         "subjects": recipe.MAX_SUBJECTS,
         "finds": edits.QUESTION,

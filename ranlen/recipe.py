@@ -1,6 +1,6 @@
 """All that was done to a photo, as a value: its subjects, and how much light each gets.
 
-The page keeps it while somebody works, a session file holds it as JSON, the command line repeats it on any photo:
+The page keeps it while somebody works, a file holds it as JSON, the command line repeats it on any photo:
 
     {"ranlen": 1, "backbone": "deepupe",
      "subjects": [{"edits": [...], "degree": 1.0, "transition": 0.1, "grow": "out"}]}
@@ -35,6 +35,7 @@ VERSION = 1
 BACKBONES = ("deepupe", "star_dce", "zero_dce")
 GROW = ("out", "in", "both")
 MAX_SUBJECTS = 8
+LIMITS = {"degree": (0.0, 2.0), "transition": (0.0, 1.0)}  # of a subject's numbers; their defaults are `Subject`'s
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def parse_recipe(data: Any) -> Recipe:
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
-        raise EditError(f"edits are a list, or a session as the page saves it; got {type(data).__name__}")
+        raise EditError(f"edits are a list, or a recipe as the page saves it; got {type(data).__name__}")
     if data.get("ranlen") != VERSION:
-        raise EditError(f'a session says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
+        raise EditError(f'a recipe says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
@@ -96,7 +97,7 @@ def read_recipe(path: Path) -> Recipe:
     return parse_recipe(read_json(path))
 
 
-def is_session(path: Path) -> bool:
+def is_recipe(path: Path) -> bool:
     """Whether a file brings settings of its own and not only a list of edits."""
     return isinstance(read_json(path), Mapping)
 
@@ -168,16 +169,16 @@ def _subject(number: int, entry: Any) -> Subject:
     if grow is not None and grow not in GROW:
         raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
-    width = None if entry.get("transition") is None else _between(number, entry, "transition", 1)
-    return Subject(done, _between(number, entry, "degree", 2) if "degree" in entry else 1.0, width, grow)
+    said = {name for name in LIMITS if name in entry and (entry[name], getattr(Subject, name)) != (None, None)}
+    return Subject(done, grow=grow, **{name: _between(number, entry, name) for name in said})
 
 
-def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:
-    value = entry[name]
+def _between(number: int, entry: Mapping[str, Any], name: str) -> float:
+    value, (least, most) = entry[name], LIMITS[name]
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)
-        or not (math.isfinite(value) and 0 <= value <= most)
+        or not (math.isfinite(value) and least <= value <= most)
     ):
-        raise EditError(f'subject {number}: "{name}" is a number from 0 to {most:g}; got {brief(value)}')
+        raise EditError(f'subject {number}: "{name}" is a number from {least:g} to {most:g}; got {brief(value)}')
     return float(value)
