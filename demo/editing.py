@@ -162,7 +162,7 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     backbone, _, method = model.partition("-")
     if method == "blend":  # the global light behind a ramp: no network of its own
         whole = lighting(session, subject, f"{backbone}-global", segmenter, load)
-        return retouch.Lighting(whole.field, METHODS["blend"].window(mask))
+        return retouch.Lighting(whole.field, METHODS["blend"].attenuation(mask))
     key = (model,) if method == "global" else (model, _marks(subject))
     return session.lights.get(key, lambda: gpu.predict(session.view, mask, load(model)))
 

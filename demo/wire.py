@@ -19,6 +19,7 @@ from ranlen import metrics
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask, resize
 from ranlen.masks.shapes import drawn_at
+from ranlen.rendering.fields import Illumination
 from ranlen.retouch import Lighting, to_tensor
 
 Box = tuple[int, int, int, int]  # left, top, width, height
@@ -60,10 +61,9 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
         maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
         window: likewise, (h, w, 1), or none.
     """
-    dose = lighting.field.dosed(1.0)
     size = photo.size
-    maps = _fitting(lighting.field.maps(), size)
-    window = None if lighting.window is None else _fitting(lighting.window, size)[0, 0].numpy()
+    maps = _fitting(lighting.field.maps, size)
+    window = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
     box = (0, 0, size[1], size[0]) if window is None else _box(window > 0)
     part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
     whole = maps.shape[-2:] != size
@@ -72,7 +72,7 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     steps = maps.shape[1] // 3
     rows = maps.unflatten(1, (steps, 3))[0].permute(0, 2, 3, 1).flatten(0, 1).numpy()
     return {
-        "kind": dose.kind,
+        "kind": "gain" if isinstance(lighting.field, Illumination) else "curves",
         "steps": steps,
         "box": box,
         "grey": photo.grey,

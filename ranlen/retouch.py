@@ -44,11 +44,12 @@ class Lighting:
 
     Attributes:
         field: the light of one photo.
-        window: (1, 1, h, w) in [0, 1], 0 in Area C; none where the method lights the whole frame.
+        attenuation: (1, 1, h, w) in [0, 1], how much of it each place may get, 0 in Area C; none where the method
+            lights the whole frame.
     """
 
     field: LightField
-    window: Tensor | None
+    attenuation: Tensor | None
 
 
 def region_mask(
@@ -99,7 +100,7 @@ def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
     device = next(enhancer.parameters()).device
     image = to_tensor(preview(photo, DETAIL)).to(device)
     mask = mask.to(device)
-    return Lighting(enhancer.predict(image, mask), enhancer.method.window(mask))
+    return Lighting(enhancer.predict(image, mask), enhancer.method.attenuation(mask))
 
 
 def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: bool = False) -> Photo:
@@ -111,7 +112,7 @@ def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: b
         degree: how much of the light: 0 none, 1 as trained, at most 2.
         in_place: the photo is not needed any more; its pixels may be written over.
     """
-    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.window, in_place=in_place)
+    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.attenuation, in_place=in_place)
     if photo.grey:  # the network may tint; the file cannot
         grey = cv2.transform(pixels, np.full((1, 3), 1 / 3))
         cv2.merge([grey, grey, grey], dst=pixels)

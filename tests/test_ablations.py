@@ -50,7 +50,7 @@ def test_a_network_of_two_areas_does_not_know_area_b(backbone, enhancers, image)
     wide, narrow = (RegionMask.circle((60, 80), (30, 30), 14, outer) for outer in (28, 16))
     image = image[:1]
     for method, knows in (("two_areas", False), ("ranlen", True)):
-        light, other = (enhancers[f"{backbone}-{method}"].predict(image, m).maps() for m in (wide, narrow))
+        light, other = (enhancers[f"{backbone}-{method}"].predict(image, m).maps for m in (wide, narrow))
         assert torch.equal(light, other) != knows
 
 
@@ -98,7 +98,7 @@ def test_tails_leave_seams_between_the_areas():
 def test_tails_start_where_the_global_network_stands_but_in_c(backbone, enhancers, image, mask):
     local = Enhancer(backbone, "tails").eval()
     local.start_from(enhancers[f"{backbone}-global"])
-    ours, theirs = (each.predict(image, mask).maps() for each in (local, enhancers[f"{backbone}-global"]))
+    ours, theirs = (each.predict(image, mask).maps for each in (local, enhancers[f"{backbone}-global"]))
     inside = mask.resize((256, 256)).resize((ours.shape[-2], ours.shape[-1])).tensor[:, 1:] > 1 - 1e-6
     assert 0.1 < inside.float().mean() < 0.5
     torch.testing.assert_close(ours * inside, theirs * inside, rtol=1e-4, atol=1e-5)

@@ -65,9 +65,9 @@ def test_every_light_of_every_photo_is_finite(kind, name, enhancers):
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # numpy's way to say NaN
             lighting = retouch.predict(dark, mask, enhancers[name])
-            assert lighting.field.maps().isfinite().all()
-            assert lighting.window is None or lighting.window.isfinite().all()
-            reference = render(lighting.field, image, 2.0, lighting.window)
+            assert lighting.field.maps.isfinite().all()
+            assert lighting.attenuation is None or lighting.attenuation.isfinite().all()
+            reference = render(lighting.field, image, 2.0, lighting.attenuation)
             assert reference.isfinite().all()
             assert -1e-5 <= reference.min() <= reference.max() <= 1 + 1e-5
             for each in (dark, deep):
@@ -85,8 +85,8 @@ def test_half_precision_stays_finite(dtype, enhancers):
             for mask in (masks()["one pixel"], masks()["no A"], masks()["the whole frame"]):
                 with torch.autocast("cpu", dtype), torch.inference_mode():
                     field = enhancers[name](image, mask.tensor)
-                assert field.maps().isfinite().all(), (name, kind)
-                half = field.with_maps(field.maps().to(dtype))
+                assert field.maps.isfinite().all(), (name, kind)
+                half = field.with_maps(field.maps.to(dtype))
                 assert render(half, image.to(dtype), 2.0).isfinite().all(), (name, kind)
 
 

@@ -358,7 +358,7 @@ def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()
         with torch.autocast("cpu", torch.bfloat16):
-            maps = network(image, mask.tensor).maps()
+            maps = network(image, mask.tensor).maps
         assert maps.dtype == torch.float32
         assert (maps.bfloat16() != maps).float().mean() > 0.9
         if backbone == "zero_dce":

@@ -68,12 +68,12 @@ BASELINES: dict[str, Baseline] = {
 }
 
 
-def one_by_one(field: LightField, image: Tensor, windows: Sequence[Tensor | None]) -> list[Tensor]:
+def one_by_one(field: LightField, image: Tensor, attenuations: Sequence[Tensor | None]) -> list[Tensor]:
     """Images (N, 3, H, W) lit and rounded to 8 bits; one at a time, which stays in the processor's cache."""
-    maps = field.maps().split(1)
-    windows = [None if window is None else window.to(image.device) for window in windows]
-    each = zip(maps, image.split(1), windows, strict=True)
-    return [in_8_bits(render(field.with_maps(m), i, window=w)).cpu() for m, i, w in each]
+    maps = field.maps.split(1)
+    attenuations = [None if each is None else each.to(image.device) for each in attenuations]
+    each = zip(maps, image.split(1), attenuations, strict=True)
+    return [in_8_bits(render(field.with_maps(m), i, attenuation=a)).cpu() for m, i, a in each]
 
 
 def ignores_masks(network: Enhancer) -> bool:
@@ -92,10 +92,9 @@ Lit = tuple[LightField, list[Tensor]]  # a light, and each image under the whole
 
 
 def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Lit:
-    """What a network gives under masks, before any window."""
+    """What a network gives under masks, before any attenuation."""
     mask = RegionMask(torch.cat([at.mask.tensor for at in standards]))
     field = network.predict(image, mask.to(image.device))
-    field = field.with_maps(field.maps())  # a grid is read out here, once
     return field, one_by_one(field, image, [None] * len(image))
 
 
@@ -130,8 +129,8 @@ def score_networks(
                 field, raw = whole.get(key) or light(network, here, standards)
                 if ignores_masks(network):
                     whole[key] = field, raw
-                windows = [network.method.window(at.mask) for at in standards]
-                kept = raw if windows[0] is None else one_by_one(field, here, windows)
+                attenuations = [network.method.attenuation(at.mask) for at in standards]
+                kept = raw if attenuations[0] is None else one_by_one(field, here, attenuations)
                 rows[name, shape] += [at.score(x, y) for at, x, y in zip(standards, raw, kept, strict=True)]
                 bar.update(len(standards))
     bar.close()
