@@ -144,22 +144,26 @@ def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], en
     view = retouch.view(photo)
     masks = (areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [retouch.predict(view, mask, enhancer) for mask in masks]
-    return render(photo, [(light, subject.degree) for light, subject in zip(lights, recipe.subjects, strict=True)])
+    return render(photo, list(zip(lights, recipe.subjects, strict=True)))
 
 
-def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
-    """A photo under lights of several subjects, each with its degree.
+def render(photo: Photo, lights: Sequence[tuple[Lighting, Subject]]) -> Photo:
+    """A photo under lights of several subjects, each as its subject has it set.
 
     Where two meet they do not add up: the brighter one counts, whatever their order.
     """
+    if len(lights) == 1:
+        return _render(photo, *lights[0])
+    pixels = photo.pixels.copy()
+    for light, subject in lights:
+        np.maximum(pixels, _render(photo, light, subject).pixels, out=pixels)
+    return dataclasses.replace(photo, pixels=pixels)
+
+
+def _render(photo: Photo, light: Lighting, subject: Subject) -> Photo:
     from ranlen import retouch
 
-    if len(lights) == 1:
-        return retouch.render(photo, *lights[0])
-    pixels = photo.pixels.copy()
-    for light, degree in lights:
-        np.maximum(pixels, retouch.render(photo, light, degree).pixels, out=pixels)
-    return dataclasses.replace(photo, pixels=pixels)
+    return retouch.render(photo, light, subject.degree)
 
 
 def _subject(number: int, entry: Any) -> Subject:
