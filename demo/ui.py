@@ -13,21 +13,22 @@ from starlette.middleware import Middleware
 from demo import api, assets, frames, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
-from ranlen import recipe, retouch
+from ranlen import facts
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import edits, regions
+from ranlen.masks import edits
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
+from ranlen.recipe import LIMITS, Subject
 
 MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
-# What people call the methods that the page compares, and what each does.
-METHODS = {
-    "global": ("Global", "lights the whole photo"),
-    "blend": ("Blend", "Global, masked"),
-    "concat": ("Concat", "mask as input"),
-    "ranlen": ("RANLEN", "mask in every layer"),
+# What each method does, in the page's few words.
+NOTES = {
+    "global": "lights the whole photo",
+    "blend": "Global, masked",
+    "concat": "mask as input",
+    "ranlen": "mask in every layer",
 }
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
@@ -61,19 +62,19 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    suits = {"transition": (retouch.DRAWN[0], retouch.FOUND[0])}  # what a recipe leaves open
+    suits = {"transition": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
     settings = {}
-    for name, (least, most) in recipe.LIMITS.items():
-        drawn, found = suits.get(name) or [getattr(recipe.Subject, name)] * 2
+    for name, (least, most) in LIMITS.items():
+        drawn, found = suits.get(name) or [getattr(Subject, name)] * 2
         settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
         "settings": settings,
-        "grow": regions.GROW,
-        "subjects": recipe.MAX_SUBJECTS,
+        "grow": facts.SIDES,
+        "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,
-        "methods": [{"name": name, "title": METHODS[name][0], "note": METHODS[name][1]} for name in visit.METHODS],
+        "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
-        "backbone": recipe.BACKBONES[0],
+        "backbone": facts.DEFAULT_BACKBONE,
         "finder": visit.segmenter()[1],
         "megabytes": MEGABYTES,
     }

@@ -20,22 +20,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranlen.facts import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    DEFAULT_METHOD,
+    MAX_DEGREE,
+    MAX_SUBJECTS,
+    RECIPE_VERSION,
+    SIDES,
+    Side,
+)
 from ranlen.geometry import Size
 from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
-    from ranlen.masks.regions import Grow, RegionMask
+    from ranlen.masks.regions import RegionMask
     from ranlen.models.enhancer import Enhancer
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
 
-VERSION = 1
-BACKBONES = ("deepupe", "star_dce", "zero_dce")
-GROW = ("out", "in", "both")
-MAX_SUBJECTS = 8
-LIMITS = {"degree": (0.0, 2.0), "transition": (0.0, 1.0)}  # of a subject's numbers; their defaults are `Subject`'s
+LIMITS = {"degree": (0.0, MAX_DEGREE), "transition": (0.0, 1.0)}  # of numbers whose defaults are `Subject`'s
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,14 @@ class Subject:
     Attributes:
         edits: what marks it.
         degree: how much light it gets, 0 to 2.
-        transition: width of its soft edge, as a fraction of the short side, or none for what suits.
-        grow: where that lies, or none for where it suits.
+        transition: its feather's width, as a fraction of the short side, or none for what suits.
+        grow: its feather's side, or none for where it suits.
     """
 
     edits: tuple[Edit, ...]
     degree: float = 1.0
     transition: float | None = None
-    grow: Grow | None = None
+    grow: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,12 @@ class Recipe:
     """Subjects, and the backbone that predicts their light."""
 
     subjects: tuple[Subject, ...]
-    backbone: str = BACKBONES[0]
+    backbone: str = DEFAULT_BACKBONE
 
     @property
     def model(self) -> str:
         """The network that lights them."""
-        return f"{self.backbone}-ranlen"
+        return f"{self.backbone}-{DEFAULT_METHOD}"
 
 
 def parse_recipe(data: Any) -> Recipe:
@@ -78,12 +84,12 @@ def parse_recipe(data: Any) -> Recipe:
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
         raise EditError(f"edits are a list, or a recipe as the page saves it; got {type(data).__name__}")
-    if data.get("ranlen") != VERSION:
-        raise EditError(f'a recipe says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
+    if data.get("ranlen") != RECIPE_VERSION:
+        raise EditError(f'a recipe says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
-    if (backbone := data.get("backbone", BACKBONES[0])) not in BACKBONES:
+    if (backbone := data.get("backbone", DEFAULT_BACKBONE)) not in BACKBONES:
         raise EditError(f'"backbone" is one of {", ".join(BACKBONES)}; got {brief(backbone)}')
     return Recipe(tuple(_subject(number, entry) for number, entry in enumerate(subjects, 1)), backbone)
 
@@ -102,7 +108,7 @@ def is_recipe(path: Path) -> bool:
     return isinstance(read_json(path), Mapping)
 
 
-def areas(
+def subject_areas(
     subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[RegionMask, Answers]:
     """The areas of a subject, drawn by page and command line alike.
@@ -130,7 +136,7 @@ def areas(
     return mask, found
 
 
-def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
+def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
     """Light all subjects of a photo.
 
     Args:
@@ -142,7 +148,7 @@ def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], en
     from ranlen import retouch
 
     view = retouch.view(photo)
-    masks = (areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
+    masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [retouch.predict(view, mask, enhancer) for mask in masks]
     return render(photo, list(zip(lights, recipe.subjects, strict=True)))
 
@@ -170,8 +176,8 @@ def _subject(number: int, entry: Any) -> Subject:
     if not isinstance(entry, Mapping):
         raise EditError(f"subject {number} is not an object: {brief(entry)}")
     grow = entry.get("grow")
-    if grow is not None and grow not in GROW:
-        raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
+    if grow is not None and grow not in SIDES:
+        raise EditError(f'subject {number}: "grow" is one of {", ".join(SIDES)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
     said = {name for name in LIMITS if name in entry and (entry[name], getattr(Subject, name)) != (None, None)}
     return Subject(done, grow=grow, **{name: _between(number, entry, name) for name in said})

@@ -101,7 +101,7 @@ def noisy(light: Tensor, generator: torch.Generator) -> Tensor:
 
     The noise is that of a sensor's own pixels, not averaged as it is where a photo was made smaller.
     """
-    shot = math.exp(uniform(*map(math.log, SHOT), generator))
+    shot = math.exp(uniform(math.log(SHOT[0]), math.log(SHOT[1]), generator))
     noise = torch.sqrt(shot * light.clamp(0, 1) + READ * shot) * torch.randn(light.shape, generator=generator)
     return ((light + noise).clamp(0, 1) ** (1 / GAMMA) * 255).round() / 255
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ranlen.facts import SEGMENTERS
 from ranlen.segment import checkpoints
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.prompts import Segmenter
 
-SEGMENTERS = ("auto", "sam", "grabcut")
 VARIABLE = "RANLEN_SEGMENTER"  # one of them; what auto means on this machine
 
 
@@ -17,8 +17,8 @@ def choose(name: str = "auto", device: Callable[[], str] = lambda: "cpu") -> tup
     """A segmenter and one sentence on why it is this one.
 
     Args:
-        name: one of `SEGMENTERS`; auto is what RANLEN_SEGMENTER says, or SAM, or GrabCut where SAM's weights were left
-            out. Which SAM: the one that RANLEN_SAM_CHECKPOINT names, or MobileSAM, which comes with us and is quick
+        name: one of `facts.SEGMENTERS`; auto is what RANLEN_SEGMENTER says, or SAM, or GrabCut where SAM's weights were
+            left out. Which SAM: the one RANLEN_SAM_CHECKPOINT names, or MobileSAM, which comes with us and is quick
             on any machine; sam prefers what is in the Hugging Face cache to the latter.
         device: says where SAM runs; asked only then, because the answer may take torch.
 
