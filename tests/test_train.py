@@ -24,12 +24,13 @@ from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from tests.conftest import trained
-from train import data, evaluate, loop, publish
+from train import data, loop, publish
 from train.__main__ import main
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import forward, train
+from train.yardsticks import YARDSTICKS
 
 # One thread: with several, MKL divides a product among as many as the load allows, and sums round otherwise.
 TINY = {
@@ -147,7 +148,7 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     config = weights.card("star_dce-ranlen")["card"]["config"]
     assert (config["data"], config["start"], "out" in config) == (pairs.name, "star_dce-global", False)
     scores = weights.scores()["models"]
-    assert list(scores) == [*evaluate.BASELINES, *weights.published()]
+    assert list(scores) == [*YARDSTICKS, *weights.published()]
     assert set(scores["input"]) == {"circle", *data.SHAPES}
     assert scores["input"]["circle"]["images"] == 2
     assert scores["star_dce-ranlen"]["circle"]["changed_c"] == 0
