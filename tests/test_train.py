@@ -142,7 +142,8 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text(f"{publish.MARK}{publish.END}")
     runs = [str(tmp_path / "g"), str(tmp_path / "r")]
-    assert publish.main([*runs, "--data", str(pairs), "--readme", str(readme)]) == 0
+    more = ["--sets", f"more={pairs}:test"]
+    assert publish.main([*runs, "--data", str(pairs), *more, "--readme", str(readme)]) == 0
 
     assert weights.published() == ["star_dce-global", "star_dce-blend", "star_dce-ranlen"]
     config = weights.card("star_dce-ranlen")["card"]["config"]
@@ -160,7 +161,11 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     row = f"| star_dce-blend | {blend['psnr_a']:.2f}"
     assert blend["ci95"]["psnr_a"] is None  # two photos of one scene: nothing to resample
     assert text.count(row) >= 1
-    assert readme.read_text().count("| star_dce-blend |") == 1
+    assert readme.read_text().count("| star_dce-blend |") == 2  # under circles, and over both sets
+    assert f"| | {pairs.name} | more | mean |" in readme.read_text()
+    best = f"{blend['psnr_a']:.2f} / {blend['psnr_a_best']:.2f}"
+    assert f"| star_dce-blend | {best} | {best} | {best} |" in readme.read_text()
+    assert f"{blend['psnr_a']:.2f} | {blend['psnr_a_best']:.2f} |" in text
     assert row in readme.read_text()
     assert publish.main([str(tmp_path / "nothing"), "--data", str(pairs)]) == 2
 
