@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError
 from ranlen.masks.regions import RegionMask
-from ranlen.metrics import Standard, psnr
+from ranlen.metrics import ReferenceScorer, psnr
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
@@ -58,7 +58,7 @@ class Lit:
     images: list[Tensor]
 
 
-def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Lit:
+def predict_whole(network: Enhancer, image: Tensor, standards: Sequence[ReferenceScorer]) -> Lit:
     """One pass of a network over images (N, 3, H, W) under their masks."""
     mask = RegionMask(torch.cat([at.mask.tensor for at in standards]))
     field = network.predict(image, mask.to(image.device))
@@ -66,7 +66,7 @@ def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Li
     return Lit(fields, one_by_one(fields, image, [None] * len(image)))
 
 
-def by_hand(field: LightField, at: Standard, psnr_a: Tensor) -> dict[str, Tensor]:
+def by_hand(field: LightField, at: ReferenceScorer, psnr_a: Tensor) -> dict[str, Tensor]:
     """The best degree of a light, and its PSNR in A, {"best_degree", "psnr_a_best"}: what a user gets with the slider.
 
     Args:
@@ -88,7 +88,7 @@ def score_networks(
     masks: Mapping[str, Sequence[RegionMask]],
     yardsticks: Mapping[str, Yardstick],
 ) -> Scores:
-    """Every figure of `Standard.score` and `by_hand` for every network, yardstick, kind of mask and pair.
+    """Every figure of `ReferenceScorer.score` and `by_hand` for every network, yardstick, kind of mask and pair.
 
     What has no slider is the same at its best, and has no best degree. Photos are the outer loop: what does not depend
     on a network is worked out once for all of them and then forgotten, so that five hundred photos need no more memory
@@ -102,7 +102,9 @@ def score_networks(
         image, reference = (x[part] / 255 for x in (pairs.low, pairs.high))
         whole: dict[str, Lit] = {}  # of networks that ignore the mask
         for shape, each in masks.items():
-            standards = [Standard(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)]
+            standards = [
+                ReferenceScorer(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)
+            ]
             for name, yardstick in yardsticks.items():
                 for at in standards:
                     lit = in_8_bits(yardstick(at.image, at.reference, at.mask.a))
@@ -113,7 +115,7 @@ def score_networks(
             for name, network in networks.items():
                 here = image.to(next(network.parameters()).device)
                 key = source(name, network)
-                raw = whole.get(key) or light(network, here, standards)
+                raw = whole.get(key) or predict_whole(network, here, standards)
                 if ignores_masks(network):
                     whole[key] = raw
                 attenuations = [network.method.attenuation(at.mask) for at in standards]
