@@ -21,7 +21,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo import editing, looking, wire
-from ranlen import retouch
+from ranlen import recipe, retouch
 from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
@@ -196,7 +196,7 @@ def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         methods = {}
         for method in METHODS:
             light = light_of(session, done, i, method)
-            lit = retouch.render(session.view, light, done.subjects[i].degree)
+            lit = recipe.render(session.view, [(light, done.subjects[i])])
             methods[method] = {
                 "words": wire.in_words(session.view, lit, mask),
                 "light": wire.packed_light(light, session.view) if data.get("lights") else None,

@@ -89,8 +89,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(config, step / total))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    kind = MeteredLoss if config.metered else RegionLoss
-    loss = kind(config.alpha, config.beta, config.gamma, config.fade)
+    local = (config.alpha, config.beta, config.gamma, config.fade)
+    loss = MeteredLoss(*local) if config.metered else RegionLoss(*local, config.smooth_on)
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
