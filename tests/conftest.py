@@ -62,10 +62,10 @@ def photo(rng: np.random.Generator) -> Photo:
     return Photo(rng.integers(0, 90, (90, 120, 3), dtype=np.uint8))
 
 
-def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
+def trained(backbone: str, method: str, seed: int = 0, *, metered: bool = True) -> Enhancer:
     """An enhancer as if trained, in evaluation mode: nothing is at its neutral start, statistics fit its features."""
     torch.manual_seed(seed)
-    enhancer = Enhancer(backbone, method)
+    enhancer = Enhancer(backbone, method, metered=metered)
     generator = torch.Generator().manual_seed(seed)
     norms = [layer for layer in enhancer.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.no_grad():

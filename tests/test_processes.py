@@ -24,7 +24,7 @@ DOUBLE = """
 import torch
 from train.config import TrainConfig
 from train.processes import own_share, mean_over_processes, start_processes, synchronise
-from train.loop import forward
+from train.loop import Learner, forward
 from ranlen.models.enhancer import Enhancer
 from ranlen.losses import RegionLoss
 from ranlen.masks.regions import RegionMask
@@ -36,7 +36,7 @@ torch.manual_seed(0)
 network = Enhancer("deepupe", "ranlen")
 if processes.num_processes > 1:
     synchronise(network)
-learner = processes.prepare(network.train())
+learner = processes.prepare(Learner(network.train()))
 optimizer = torch.optim.Adam(network.parameters(), 3e-3)
 masks = torch.cat([RegionMask.circle((256, 256), (x, 128), 60, 90).tensor for x in (90, 120, 140, 160)]).double()
 RegionMask.ramp = lambda mask: mask.tensor.mean(1, keepdim=True)
