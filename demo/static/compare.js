@@ -10,7 +10,7 @@ function askMethods() {
   if (!photo || !subject().edits.length || pending) { drawCompare(); return; }
   const key = lightKey(subject());
   methodsKey = key;
-  methodsSeq = ask('compare', { recipe: wired(), index: current, lights: live() && !methodLights.has(key) });
+  methodsSeq = ask('compare', { recipe: session(), index: current, lights: live() && !methodLights.has(key) });
   if (!methodLights.has(key)) wait(true);
 }
 

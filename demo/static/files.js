@@ -29,6 +29,7 @@ watch('photo', async () => {
   forget();
   next.delete('edit');
   answered('edit', busy.get('edit')?.seq);   // which the server has dropped for the new photo
+  for (const made of methodLights.values()) Object.values(made).forEach(freeLight);
   methodLights.clear();
   words.clear();
   Object.assign(view, { scale: 1, x: 0.5, y: 0.5 });
@@ -56,7 +57,7 @@ const stem = () => photo.name.replace(/\.[^.]*$/, '');
 function save(what) {
   if (!marked()) return;
   $('.rl-app').classList.add('rl-saving');
-  savingSeq = ask('save', { recipe: wired(), what, index: current, format: $('[data-format]').value });
+  savingSeq = ask('save', { recipe: session(), what, index: current, format: $('[data-format]').value });
 }
 watch('saved', () => {
   const said = answerOf(props.saved);

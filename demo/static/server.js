@@ -3,7 +3,6 @@
 
 const marks = new Map(), lights = new Map(); // by `keyOf` and, for lights, backbone: what was asked is not asked again
 const shown = new Map();                     // by subject: its latest light, until a newer one comes
-const sent = new Map();                      // long edits that the server has, by their JSON
 let counter = 0, pending = null, exact = null, exactSeq = 0, waiting = false;
 
 const keyOf = (each) => JSON.stringify([each.edits, each.transition, each.grow]);
@@ -38,29 +37,15 @@ function answered(name, seq) {
   if (question) send(name, question);
 }
 
-// The recipe with long edits as references, once the server has them.
-function wired(names = null) {
-  const brief = (edit) => {
-    const text = JSON.stringify(edit);
-    if (text.length < 120) return edit;
-    if (sent.has(text)) return { ref: sent.get(text) };
-    const id = `e${counter}-${Math.random().toString(36).slice(2, 8)}`;
-    names?.push([text, id]);
-    return { id, ...edit };
-  };
-  const plain = session();
-  return { ...plain, subjects: plain.subjects.map((each) => ({ ...each, edits: each.edits.map(brief) })) };
-}
-
 // Something changed: ask for what is not known, draw what is.
 function changed() {
   const wanted = recipe.subjects.flatMap((each, i) => (each.edits.length && !lights.has(lightKey(each)) ? [i] : []));
   exact = null;
   if (photo && wanted.length) {
-    const names = [], keys = recipe.subjects.map((each) => [each.id, keyOf(each), lightKey(each), each.edits]);
+    const keys = recipe.subjects.map((each) => [each.id, keyOf(each), lightKey(each), each.edits]);
     const drawn = !wanted.some((i) => recipe.subjects[i].edits.some((edit) => FINDS.includes(edit.tool)));
-    const seq = ask('edit', { recipe: wired(names), wanted }, drawn);
-    pending = { seq, keys, names };
+    const seq = ask('edit', { recipe: session(), wanted }, drawn);
+    pending = { seq, keys };
   } else pending = null;
   for (const each of recipe.subjects) {
     if (!each.edits.length) shown.delete(each.id);
@@ -103,7 +88,7 @@ let settling = 0;
 function settle(after = 0) {
   clearTimeout(settling);
   if (!photo || !marked()) return;
-  settling = setTimeout(() => { exactSeq = ask('exact', { key: photo.key, recipe: wired() }); }, after);
+  settling = setTimeout(() => { exactSeq = ask('exact', { key: photo.key, recipe: session() }); }, after);
 }
 
 watch('answer', async () => {
@@ -129,7 +114,6 @@ watch('answer', async () => {
     }
   }
   if (said.done && pending === question) {
-    for (const [text, id] of question.names) sent.set(text, id);
     pending = null;
     wait(false);
     learnt('click');
@@ -178,7 +162,7 @@ function keepLight(map, key, light) {
 
 function forget() {
   for (const light of lights.values()) freeLight(light);
-  marks.clear(); lights.clear(); shown.clear(); sent.clear();
+  marks.clear(); lights.clear(); shown.clear();
   pending = exact = null;
 }
 
