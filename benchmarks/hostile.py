@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures, session
 
@@ -93,6 +96,14 @@ def made_up_state(url: str) -> list[str]:
     owner.close()
     thief.close()
     return wrong
+
+
+def routes(url: str) -> list[tuple[str, str]]:
+    """Methods and paths that the page serves; what stands in braces is filled with a word."""
+    page = httpx.get(url + "/openapi.json", trust_env=False)
+    said = page.json()["paths"] if page.status_code == 200 else {}
+    known = [(method.upper(), re.sub(r"{[^}]*}", "upload", path)) for path, each in said.items() for method in each]
+    return [*known, ("POST", "/gradio_api/exact")]
 
 
 def json_depth(depth: int) -> Any:
