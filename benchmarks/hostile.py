@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import gradio as gr
+from gradio.routes import App
 
 from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures, session
+from demo import frames
 
 ROOT = Path(__file__).parent.parent
 
@@ -98,12 +100,11 @@ def made_up_state(url: str) -> list[str]:
     return wrong
 
 
-def routes(url: str) -> list[tuple[str, str]]:
-    """Methods and paths that the page serves; what stands in braces is filled with a word."""
-    page = httpx.get(url + "/openapi.json", trust_env=False)
-    said = page.json()["paths"] if page.status_code == 200 else {}
-    known = [(method.upper(), re.sub(r"{[^}]*}", "upload", path)) for path, each in said.items() for method in each]
-    return [*known, ("POST", "/gradio_api/exact")]
+def routes() -> list[tuple[str, str]]:
+    """Methods and paths that Gradio and the page serve; what stands in braces is filled with a word."""
+    known = App.create_app(gr.Blocks()).openapi()["paths"].items()
+    own = [(method, route.path) for route in frames.ROUTES for method in sorted(route.methods or ())]
+    return [(method.upper(), re.sub(r"{[^}]*}", "upload", path)) for path, each in known for method in each] + own
 
 
 def json_depth(depth: int) -> Any:

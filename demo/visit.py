@@ -162,14 +162,21 @@ async def working(places: anyio.CapacityLimiter, function: Callable[..., T], *ar
 
 
 async def looked(session: editing.Session, subjects: Iterable[Subject], what: str = "") -> None:
-    """Wait until the segmenter has looked at the photo, if it is asked about one of the subjects; raises its error."""
+    """Wait until the segmenter has looked at the photo, if it is asked about one of the subjects.
+
+    Raises:
+        EditError: it could not, or nobody wants to know any more.
+    """
     if any(asked(each.edits) for each in subjects):
         look = looking.begin(session, segmenter()[0])
         async for _ in look.wait(what):
             pass
         if not look.result.done():
             raise EditError("something newer was asked meanwhile")
-        look.result.result()
+        if look.result.cancelled():
+            raise EditError("the photo is gone; open it again")
+        if wrong := look.result.exception():
+            raise EditError(f"the photo could not be looked at: {wrong}")
 
 
 async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import editing, visit, wire
+from demo import api, editing, gpu, visit, wire
 from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -232,6 +232,80 @@ def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.4, 0.5]}]), finder)
     assert last["done"]
     assert finder.prepared == 1  # seen once, never again
+
+
+def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(session, ask, monkeypatch):
+    """More visitors wait than there are places of any kind; a circle is answered meanwhile."""
+    finder = SlowFinder()
+    sessions = [editing.open_photo(session.path) for _ in range(12)]
+    found = asks([{"tool": "subject", "at": [0.5, 0.5]}])
+
+    async def all_at_once():
+        monkeypatch.setattr(visit, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(visit, "VISITORS", visit.Visitors(40))
+
+        def question(name, data, function=visit.on_edit):
+            request = types.SimpleNamespace(session_hash=name)
+            return function(types.SimpleNamespace(_data={"seq": 7, **data}), request)
+
+        for number, each in enumerate([*sessions, session]):
+            visit.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
+        waiting = [question(str(number), found) for number in range(12)]
+        assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
+        saving = [asyncio.ensure_future(anext_of(question(str(n), found, visit.on_save))) for n in range(3)]
+        comparing = [asyncio.ensure_future(question(str(n), {**found, "index": 0}, visit.on_compare)) for n in range(9)]
+        await asyncio.sleep(0.2)
+        said = [json.dumps(each) async for each in question("12", asks(CLICK))]
+        assert '\\"done\\": true' in said[-1]
+        path = [json.dumps(each) async for each in question("12", asks(CLICK), visit.on_save)]
+        assert "holiday_ranlen.png" in path[-1]
+        assert not any(each.done() for each in (*saving, *comparing))
+        newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
+        assert "looking" in json.dumps(await anext_of(newer))
+        assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
+        visit.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
+        assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue
+        finder.seen.set()
+        assert '\\"done\\": true' in [json.dumps(each) async for each in newer][-1]
+        assert "the photo is gone" in json.dumps(await saving[1])
+        assert "photo is gone" in json.dumps(await comparing[1])
+        await asyncio.gather(*saving, *comparing)
+
+    async def anext_of(answers):
+        return await answers.__anext__()
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
+    asyncio.run(all_at_once())
+
+
+def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(session, load, monkeypatch):
+    held = {}
+
+    def noting(module, name):
+        real = getattr(module, name)
+
+        def noted(*arguments, **named):
+            held.setdefault(name, []).append(gpu.NETWORK.locked())
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(module, name, noted)
+
+    noting(retouch, "predict")
+    noting(retouch, "render")
+    noting(images, "read")
+    noting(images, "write_atomically")
+    monkeypatch.setattr(visit, "load", load)
+    monkeypatch.setattr(visit, "segmenter", lambda: (NOBODY, "it is a test"))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
+    whole = {"ranlen": 1, "subjects": [{"edits": CLICK}]}
+    for ask in (api.light(str(session.path), done=CLICK), api.light(str(session.path), done=whole)):
+        asyncio.run(ask)
+    asyncio.run(api.compare(str(session.path), done=CLICK))
+    list(editing.save(session, Recipe((subject(CLICK),)), "same", session.path.parent, NOBODY, load))
+    assert len(held["predict"]) == 7
+    assert all(held.pop("predict"))
+    assert set(held) == {"render", "read", "write_atomically"}
+    assert not any(any(each) for each in held.values())
 
 
 def test_what_cannot_be_answered_is_told(session, ask):

@@ -146,7 +146,7 @@ def test_every_route_refuses_a_body_over_the_limit(server, monkeypatch):
     """Whatever Gradio serves, with each method that it names; bodies without a length, too."""
     monkeypatch.setattr(guard, "MAX_BODY", 10_000)
     monkeypatch.setattr(guard, "MAX_UPLOAD", 20_000)
-    known = hostile.routes(server)
+    known = hostile.routes()
     assert ("POST", "/gradio_api/queue/join") in known
     assert ("POST", "/gradio_api/exact") in known
     for method, path in [
@@ -156,7 +156,7 @@ def test_every_route_refuses_a_body_over_the_limit(server, monkeypatch):
         ("POST", "/%75pload"),
     ]:
         for body in (b"x" * 30_000, iter([b"x" * 1000] * 30)):
-            answer = httpx.request(method, server + path, content=body, trust_env=False, timeout=60)
+            answer = httpx.request(method, server.rstrip("/") + path, content=body, trust_env=False, timeout=60)
             upload = (method, path) == ("POST", "/gradio_api/upload")
             assert answer.status_code in ((400, 413) if upload else (422,)), (method, path)
 
