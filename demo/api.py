@@ -15,9 +15,9 @@ import anyio
 import gradio as gr
 
 from demo import editing, gpu, looking, visit
-from ranlen import recipe, retouch
+from ranlen import facts, recipe, retouch
 from ranlen.cli import sheet
-from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.regions import RegionMask
@@ -134,7 +134,7 @@ async def compare(
 
     async def work() -> Path:
         path = visit.fresh_folder() / f"{Path(photo).stem}_compared.png"
-        enhancers = {method: visit.load(f"{backbone}-{method}") for method in visit.METHODS}
+        enhancers = {method: visit.load(f"{backbone}-{method}") for method in facts.METHODS}
         found = await areas(photo, mask, done or click(x, y), transition)
         return await visit.working(WORK, draw, photo, found, enhancers, degree, path)
 

@@ -24,6 +24,7 @@ from gradio.utils import get_upload_folder
 
 from demo import editing, looking, memory, wire
 from ranlen import retouch
+from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
@@ -37,7 +38,6 @@ from ranlen.segment.prompts import PromptError
 from ranlen.segment.question import asked
 
 EXAMPLES = Path(__file__).parent / "examples"
-METHODS = ("global", "blend", "concat", "ranlen")
 MOST_VISITORS = 60  # whose photos are remembered; a photo and what is known of it take up to 100 MB
 # How many do a thing at a time. Who waits for the segmenter's look does none, and takes nobody's place.
 AREAS, LIGHTS = anyio.CapacityLimiter(8), anyio.CapacityLimiter(4)

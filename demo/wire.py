@@ -1,6 +1,6 @@
 """What travels to the browser: photos to the byte, lights for its shader, outlines of areas, figures in words.
 
-A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `static/light.js` unpacks
+A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `page/light.js` unpacks
 it and renders it as `ranlen.retouch.render` does, at any degree, at most two levels apart.
 """
 
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ranlen import metrics
 from ranlen.io.images import Photo
+from ranlen.masks.boolean import drawn_at, resized
 from ranlen.masks.regions import RegionMask, resize
-from ranlen.masks.shapes import drawn_at
 from ranlen.rendering.fields import Illumination
 from ranlen.retouch import Lighting, to_tensor
 
@@ -96,10 +96,8 @@ def outlines(mask: RegionMask) -> dict[str, Any]:
 
 def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Booleans (H, W) at another size, by half of each cell."""
-    if (drawn := drawn_at(core, size)) is not None:  # the page saved it
-        return drawn
-    cover = cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA)
-    return np.asarray(cover >= 128)
+    drawn = drawn_at(core, size)  # if the page saved it
+    return resized(core, size) if drawn is None else drawn
 
 
 def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
@@ -119,9 +117,9 @@ def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
 
 
 def _profile(gain: Tensor, mask: RegionMask) -> Tensor:
-    """Median log gain against the way from A to C, (1, bins), as `metrics` has it; NaN where no pixel is."""
+    """Median log gain against the normalised distance, (1, bins), as `metrics` has it; NaN where no pixel is."""
     edges = torch.linspace(-metrics.PROFILE_REACH, 1 + metrics.PROFILE_REACH, metrics.PROFILE_BINS + 1)
-    bins = torch.bucketize(mask.way().flatten(), edges, right=True) - 1
+    bins = torch.bucketize(mask.normalised_distance().flatten(), edges, right=True) - 1
     flat = gain.flatten()
     rows = [flat[bins == i] for i in range(metrics.PROFILE_BINS)]
     return torch.stack([row.median() if len(row) else flat.new_tensor(torch.nan) for row in rows])[None]

@@ -16,7 +16,7 @@ from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
 from ranlen.models.layers import ThreeTails
 from tests.test_layers import filled
 from train.config import load_config
-from train.loop import forward, merit
+from train.loop import forward, selection_metric
 
 CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.toml"))
 
@@ -66,8 +66,8 @@ def test_two_areas_leave_two_losses_with_weight_1(image, mask):
 def test_two_areas_are_at_their_best_when_c_is_dark():
     """Started from a global network, one is best in A and in B before it has learned anything."""
     first, later = ({"psnr_a": 24, "psnr_b": 15.4, "psnr_c_raw": 12}, {"psnr_a": 23, "psnr_b": 15, "psnr_c_raw": 30})
-    assert merit("two_areas", later) > merit("two_areas", first)
-    assert merit("ranlen", later) < merit("ranlen", first)
+    assert selection_metric("two_areas", later) > selection_metric("two_areas", first)
+    assert selection_metric("ranlen", later) < selection_metric("ranlen", first)
 
 
 def test_untrained_tails_leave_a_and_b_and_shut_c(mask):

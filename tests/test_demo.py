@@ -23,6 +23,7 @@ from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.edits import EditError, parse_edits
+from ranlen.models import weights
 from ranlen.recipe import Recipe, Subject, parse_recipe
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError
@@ -463,8 +464,8 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
         )
     with pytest.raises(AppError, match="a point is two numbers from 0 to 1"):
         client.predict(photo=handle_file(session.path), mask=None, done=[{"tool": "subject"}], api_name="/light")
-    with pytest.raises(AppError, match="unknown model 'best'"):
-        client.predict(photo=handle_file(session.path), mask=None, model="best", api_name="/light")
+    with pytest.raises(AppError, match="unknown model 'none such'"):
+        client.predict(photo=handle_file(session.path), mask=None, model="none such", api_name="/light")
     torn = tmp_path / "torn.png"
     torn.write_bytes(session.path.read_bytes()[:200])
     with pytest.raises(AppError, match="damaged or cut short"):
@@ -475,6 +476,8 @@ def test_the_page_offers_the_networks_that_have_weights(monkeypatch, tmp_path):
     from demo import ui
 
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
-    assert ui.networks() == [("DeepUPE", "deepupe"), ("STAR-DCE", "star_dce")]
+    there = {path.stem.partition("-")[0] for path in weights.shipped().glob("*-ranlen.safetensors")}
+    assert ("DeepUPE", "deepupe") in ui.networks()
+    assert {name for _, name in ui.networks()} == there
     monkeypatch.setenv("RANLEN_WEIGHTS", str(tmp_path))
     assert ui.networks() == []

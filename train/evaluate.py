@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ranlen.io.files import write_atomically
 from ranlen.masks.regions import RegionMask
-from ranlen.metrics import Standard
+from ranlen.metrics import ReferenceScorer
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
@@ -91,7 +91,7 @@ def source(name: str, network: Enhancer) -> str:
 Lit = tuple[LightField, list[Tensor]]  # a light, and each image under the whole of it
 
 
-def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Lit:
+def predict_whole(network: Enhancer, image: Tensor, standards: Sequence[ReferenceScorer]) -> Lit:
     """What a network gives under masks, before any attenuation."""
     mask = RegionMask(torch.cat([at.mask.tensor for at in standards]))
     field = network.predict(image, mask.to(image.device))
@@ -105,7 +105,7 @@ def score_networks(
     masks: Mapping[str, Sequence[RegionMask]],
     baselines: Mapping[str, Baseline],
 ) -> Scores:
-    """Every figure of `Standard.score` for every network, baseline, kind of mask and pair.
+    """Every figure of `ReferenceScorer.score` for every network, baseline, kind of mask and pair.
 
     Photos are the outer loop: what does not depend on a network is worked out once for all of them and then forgotten,
     so that five hundred photos need no more memory than sixteen.
@@ -118,7 +118,9 @@ def score_networks(
         image, reference = (x[part] / 255 for x in (pairs.low, pairs.high))
         whole: dict[str, Lit] = {}  # of networks that ignore the mask
         for shape, each in masks.items():
-            standards = [Standard(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)]
+            standards = [
+                ReferenceScorer(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)
+            ]
             for name, baseline in baselines.items():
                 lit = [in_8_bits(baseline(at.image, at.reference, at.mask.a)) for at in standards]
                 rows[name, shape] += [at.score(x, x) for at, x in zip(standards, lit, strict=True)]
@@ -126,7 +128,7 @@ def score_networks(
             for name, network in networks.items():
                 here = image.to(next(network.parameters()).device)
                 key = source(name, network)
-                field, raw = whole.get(key) or light(network, here, standards)
+                field, raw = whole.get(key) or predict_whole(network, here, standards)
                 if ignores_masks(network):
                     whole[key] = field, raw
                 attenuations = [network.method.attenuation(at.mask) for at in standards]

@@ -152,7 +152,19 @@ class Enhancer(nn.Module):
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:
-        """The light of an image, in evaluation mode; arguments as in `forward`."""
+        """Predict the light of images in evaluation mode, without gradients; threads may share the enhancer.
+
+        Args:
+            image: (N, 3, H, W) in [0, 1], RGB, floats on the enhancer's device.
+            mask: N masks of any size, on the same device.
+
+        Returns:
+            A light field for all N, as the network made it: not attenuated anywhere.
+
+        Raises:
+            ValueError: another shape, or not as many masks as images.
+            RuntimeError: the enhancer is in training mode.
+        """
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"an image is a tensor (N, 3, H, W); got {tuple(image.shape)}")
         if len(image) != len(mask.tensor):

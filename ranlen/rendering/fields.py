@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ranlen.facts import MAX_DEGREE
 from ranlen.masks.regions import resize
 
-MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
 SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
