@@ -31,7 +31,8 @@ NOTES = {
     "ranlen": "mask in every layer",
 }
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
-EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
+# Those that may wait for the segmenter; how many work at a time is said in `visit.py`.
+WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
@@ -40,7 +41,8 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "show_error": False,
     "enable_monitoring": False,
-    "state_session_capacity": 100,
+    "state_session_capacity": 1,  # Gradio keeps each session's last answers, photos too, and nothing here reads them
+    "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
     "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *assets.ROUTES]},
@@ -97,11 +99,11 @@ def build() -> gr.Blocks:
             saved="",
             mask="",
         )
-        marked = editor.edit(visit.on_edit, None, editor, **LIVE, **EDITS)
+        marked = editor.edit(visit.on_edit, None, editor, **WAITING)
         editor.open(visit.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
-        editor.compare(visit.on_compare, None, editor, **LIVE, **EDITS)
+        editor.compare(visit.on_compare, None, editor, **WAITING)
         editor.loadmask(visit.on_mask, None, editor, **LIVE)
-        editor.save(visit.on_save, None, editor, **LIVE, concurrency_limit=2)
+        editor.save(visit.on_save, None, editor, **WAITING)
         page.unload(visit.VISITORS.leave)
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)

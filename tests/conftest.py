@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from ranlen.cli import inputs
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
@@ -29,6 +30,13 @@ torch.set_num_threads(2)
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def no_segmenter_of_before() -> Iterator[None]:
+    """A run of the command line loads its segmenter once; each test is a run of its own."""
+    yield
+    inputs.load_segmenter.cache_clear()
 
 
 @pytest.fixture

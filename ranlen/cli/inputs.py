@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from ranlen.io.images import Photo
     from ranlen.masks.regions import RegionMask
-    from ranlen.segment import Prompts
+    from ranlen.segment import Prompts, Segmenter
+
+LOADING = threading.Lock()
 
 
 class UsageError(ValueError):
@@ -90,14 +93,22 @@ def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) ->
 
 def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
     """A segmenter that looks at the photo when it is first asked."""
-    from ranlen.segment import choose
 
     @functools.cache
     def looked() -> Callable[[Prompts], np.ndarray]:
-        chosen, _ = choose(segmenter, functools.partial(choose_device, device))
+        with LOADING:
+            chosen = load_segmenter(segmenter, device)
         return functools.partial(chosen.segment, chosen.prepare(photo))
 
     return lambda said: looked()(said)
+
+
+@functools.cache
+def load_segmenter(name: str, device: str) -> Segmenter:
+    """One for all photos of a run; `LOADING` keeps threads from loading one each."""
+    from ranlen.segment import choose
+
+    return choose(name, functools.partial(choose_device, device))[0]
 
 
 def choose_device(name: str) -> str:

@@ -40,7 +40,7 @@ def read_bytes(path: Path, most: int) -> bytes:
                 count, limit = (f"{size / 1e6:.0f} MB" for size in (about.st_size, most))
                 raise FileError(f"cannot read {shown(path.name)}: {count}; at most {limit} are read")
             with open(handle, "rb", closefd=False) as file:
-                return file.read(most)
+                return file.read(about.st_size)  # with `most`, room for as much would be made first
         finally:
             os.close(handle)
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder is missing, read-only or full; `path` is then as it was.
     """
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".ranlen.", suffix=".tmp")  # any name's length will do
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -22,7 +22,7 @@ from ranlen.geometry import Size
 from ranlen.io import jpeg, lossless
 from ranlen.io.files import FileError, read_bytes, shown, write_atomically
 from ranlen.io.lossless import RGB_ORDER
-from ranlen.io.metadata import MetadataError, bits_of, orientation_of, profile_of, turned, upright_exif
+from ranlen.io.metadata import MetadataError, bits_of, in_planes, orientation_of, profile_of, turned, upright_exif
 
 MAX_BYTES = 512 * 1024**2
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
@@ -238,7 +238,7 @@ def _decode(data: bytes) -> Photo:
     exif = upright_exif(image)
 
     if bits_of(image, data) == 16:
-        channels = _decode_16_bit(data)
+        channels = _decode_16_bit(image, data)
     else:
         image, icc = _plain_mode(image, icc)
         channels = np.atleast_3d(jpeg.decode(image, data) if kind == "JPEG" else np.asarray(image))
@@ -278,8 +278,10 @@ def _plain_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, byt
     raise ImageError(f"its pixels are of the kind {image.mode}; save it with 8 or 16 bits a channel, without floats")
 
 
-def _decode_16_bit(data: bytes) -> np.ndarray:
+def _decode_16_bit(image: Image.Image, data: bytes) -> np.ndarray:
     """(H, W, C) uint16, C from 1 to 4, from a PNG or TIFF."""
+    if in_planes(image):  # of which OpenCV fills the first, and leaves the rest as it was: pixels of other photos
+        raise ImageError("its 16-bit channels lie one after the other; save it with those of each pixel side by side")
     if not lossless.png_is_whole(data):  # OpenCV would make room for whatever length a chunk claims, 4 GB too
         raise ImageError("the file is damaged or cut short")
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -46,6 +46,15 @@ def bits_of(image: Image.Image, data: bytes) -> int:
     return 8
 
 
+def in_planes(image: Image.Image) -> bool:
+    """Whether a TIFF holds its channels one after the other."""
+    return (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.tag_v2.get(284, 1) != 1
+        and image.tag_v2.get(277, 1) != 1
+    )
+
+
 def upright_exif(image: Image.Image) -> bytes | None:
     """The EXIF block saying orientation 1, without the thumbnail, which would show the old picture.
 

@@ -30,7 +30,7 @@ def wanted(page, method):
     """Likewise, of the frame that the server makes of what is done."""
     done = parse_recipe(page.evaluate(f"{EDITOR}.recipe()"))
     (subject,) = done.subjects
-    session = next(reversed(handlers.VISITORS.sessions.values()))
+    session = next(reversed(handlers.VISITORS.asked.values()))
     finder = handlers.segmenter()[0]
     light = editing.lighting(session, subject, f"{done.backbone}-{method}", finder, handlers.load)
     pixels = retouch.render(session.view, light, subject.degree).pixels
