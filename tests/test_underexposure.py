@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from train import mixture, underexposure
+from train import underexposure
 from train.chance import generator_of
 from train.data import DataError
 from train.mixture import Mixture, read_sources, validation_pairs
+from train.sets import tenth
 
 NO_NOISE = np.empty((0, 2))
 
@@ -161,14 +162,14 @@ def test_a_global_network_is_shown_area_a_everywhere(sources):
 def test_validation_and_test_scenes_are_not_trained_on(sources):
     names = [f"s{i}_{j}" for i in range(30) for j in range(2)]
     read, _ = read_sources(sources, sources.parent)
-    held = {name for name in names if mixture.part(name) in (0, 1)}
+    held = {name for name in names if tenth(name) in (0, 1)}
     assert held
-    assert {mixture.part(name) for name in ("s1_0", "s1_1")} == {mixture.part("s1")}  # a scene is in one part
+    assert {tenth(name) for name in ("s1_0", "s1_1")} == {tenth("s1")}  # a scene is in one part
     for source in read:
         assert len(source.images) == len(names) - len(held)
         assert sum(map(len, source.places)) == len(source.images)
     pairs = validation_pairs(sources, sources.parent)
-    assert {mixture.part(name) for name in pairs.names} == {1}
+    assert {tenth(name) for name in pairs.names} == {1}
     assert pairs.subjects is not None
     assert pairs.subjects.any((1, 2, 3)).sum() == len(pairs) // 2
 

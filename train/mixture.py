@@ -34,6 +34,7 @@ from ranlen.masks.shapes import disc
 from train import data, underexposure
 from train.chance import generator_of, uniform, whole
 from train.data import SHAPES, SIZE, DataError, Pairs
+from train.sets import PARTS, tenth
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,7 +42,6 @@ else:
     import tomli as tomllib
 
 KINDS = ("pairs", "subjects", "segments", "photos", "linear")
-PART = {"test": 0, "validation": 1}
 USUAL = 0.46  # mean of a subject in photos that people took care of
 
 
@@ -66,11 +66,6 @@ class Source:
     low: np.ndarray | None
     regions: list[list[np.ndarray]]
     composite: bool
-
-
-def part(name: str) -> int:
-    """Which tenth a name falls into, 0 to 9: the same for all names of its scene."""
-    return zlib.crc32(data.scene(name).encode()) % 10
 
 
 def read_sources(path: Path, root: Path) -> tuple[list[Source], np.ndarray]:
@@ -123,7 +118,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 def for_training(names: list[str], *, tested: bool = False) -> list[str]:
     """Those of the names that are neither for validation nor, unless others are `tested`, for the test."""
-    return [name for name in names if part(name) != PART["validation"] and (tested or part(name) != PART["test"])]
+    return [name for name in names if tenth(name) != PARTS["validation"] and (tested or tenth(name) != PARTS["test"])]
 
 
 def read_pairs(root: Path, about: dict[str, Any]) -> Source:
@@ -211,13 +206,13 @@ def validation_pairs(path: Path, root: Path, *, most: int = 12) -> Pairs:
     for about in listed.values():
         folder = root / about["folder"]
         if about["kind"] == "pairs":
-            held = [name for name in data.read_split(folder, "train") if part(name) == PART["validation"]][:most]
+            held = [name for name in data.read_split(folder, "train") if tenth(name) == PARTS["validation"]][:most]
             low += [pixels_of(data.find_image(folder / "low", name)) for name in held]
             high += [pixels_of(data.find_image(folder / "high", name)) for name in held]
             cores += [np.zeros(SIZE, bool)] * len(held)
         elif about["kind"] == "subjects":
             paths = named_images(folder / "image")
-            held = [name for name in paths if part(name) == PART["validation"]][:most]
+            held = [name for name in paths if tenth(name) == PARTS["validation"]][:most]
             for name in held:
                 image, core = pixels_of(paths[name]), pixels_of(data.find_image(folder / "mask", name))[..., 0] >= 128
                 generator = generator_of(zlib.crc32(name.encode()))

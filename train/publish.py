@@ -71,8 +71,8 @@ def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None
 def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
     config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
-    for key in ("data", "photos", "silhouettes"):
-        config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
+    for key in ("data", "sources", "photos", "silhouettes"):
+        config[key] = ",".join(Path(folder).name for folder in config.get(key, "").split(","))
     if config["start"]:
         about = weights.card(config["start"])
         config["start"] = f"{about['backbone']}-{about['method']}"
