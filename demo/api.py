@@ -75,7 +75,7 @@ async def light(
         model: a published model, "deepupe-ranlen" for one.
         done: clicks, frames and strokes, see `ranlen.masks.edits`; for example
             [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
-            Or a session as the page saves it, which brings its own settings, see `ranlen.recipe`.
+            Or a recipe as the page saves it, which brings its own settings, see `ranlen.recipe`.
 
     Returns:
         The lit photo, a file of the same kind.

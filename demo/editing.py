@@ -149,7 +149,7 @@ def light(session: Session, done: Recipe, photo: Photo, segmenter: Segmenter, lo
     lights = []
     for subject in done.subjects:
         try:
-            lights.append((lighting(session, subject, done.model, segmenter, load), subject.degree))
+            lights.append((lighting(session, subject, done.model, segmenter, load), subject))
         except retouch.MaskError:  # one that is not marked yet
             continue
     return recipe.render(photo, lights)

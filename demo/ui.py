@@ -19,6 +19,7 @@ from ranlen.io.images import Photo
 from ranlen.masks import edits
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
+from ranlen.recipe import LIMITS, Subject
 
 MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
@@ -63,12 +64,13 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    (drawn, _), (found, _) = facts.DRAWN_FEATHER, facts.FOUND_FEATHER
+    suits = {"transition": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
+    settings = {}
+    for name, (least, most) in LIMITS.items():
+        drawn, found = suits.get(name) or [getattr(Subject, name)] * 2
+        settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
-        "settings": {
-            "degree": {"default": 1.0, "min": 0.0, "max": facts.MAX_DEGREE},
-            "transition": {"default": drawn, "found": found, "min": 0.0, "max": 1.0},
-        },
+        "settings": settings,
         "grow": facts.SIDES,
         "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,

@@ -23,7 +23,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo import editing, looking, memory, wire
-from ranlen import retouch
+from ranlen import recipe, retouch
 from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
@@ -260,7 +260,7 @@ def compared(session: editing.Session, done: Recipe, i: int, lights: bool) -> di
     methods = {}
     for method in METHODS:
         light = light_of(session, done, i, method)
-        lit = retouch.render(session.view, light, done.subjects[i].degree)
+        lit = recipe.render(session.view, [(light, done.subjects[i])])
         methods[method] = {
             "words": wire.in_words(session.view, lit, mask),
             "light": wire.packed_light(light, session.view) if lights else None,

@@ -143,12 +143,17 @@ class RegionLoss:
         gamma: weight of Area C, the squared error to the dark image (Eq. 4).
         fade: weight of a term the paper has not: the squared error in B to `faded`. Smoothness alone leaves open where
             the light ends, and a network that keeps it to the end of B is smooth up to an edge.
+        smooth_on: what the gradient-smooth loss is taken on where a network predicts no illumination: "light", its log
+            gain, or "picture", the predicted image, as the paper's footnote 2 says.
+            Differs from the paper: by default "light", as with Retinex networks, for a picture has texture of its own
+            that no fade should smooth away.
     """
 
     alpha: float = 1.0
     beta: float = 1e-4
     gamma: float = 1.0
     fade: float = 0.0
+    smooth_on: str = "light"
 
     def __call__(
         self, field: LightField, image: Tensor, reference: Tensor, target: Tensor, mask: RegionMask
@@ -166,7 +171,7 @@ class RegionLoss:
         if isinstance(field, Illumination):
             light = torch.exp(-resize(field.maps, mask.size))
         else:
-            light = log_gain(output, image)
+            light = output if self.smooth_on == "picture" else log_gain(output, image)
         parts = {
             "a": AREA_A[type(field)](field, output, image, reference, mask.a).mean(),
             "b": gradient_smooth(light, image, mask.b).mean(),

@@ -36,6 +36,8 @@ def test_there_is_a_config_for_each_row_of_the_paper():
     for config in rows.values():
         assert (config.epochs, config.alpha, config.beta, config.gamma, config.fade) == (300, 1, 1e-4, 1, 0)
         assert (config.paper_masks, config.photos, config.exposure_jitter) == (1, "", 0)
+        assert (config.backbone, config.smooth_on) in (("deepupe", "light"), ("star_dce", "picture"))  # footnote 2
+        assert (config.start, config.ema, config.clip) == ("", 0, 1 if config.backbone == "star_dce" else 0)
 
 
 def test_two_areas_give_all_that_is_not_a_to_c(mask):

@@ -25,12 +25,13 @@ from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from tests.conftest import trained
-from train import data, evaluate, loop, publish
+from train import data, loop, publish
 from train.__main__ import main
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import forward, made_ahead, train
+from train.yardsticks import YARDSTICKS
 
 # One thread: with several, MKL divides a product among as many as the load allows, and sums round otherwise.
 TINY = {
@@ -142,13 +143,14 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     readme = tmp_path / "README.md"
     readme.write_text(f"{publish.MARK}{publish.END}")
     runs = [str(tmp_path / "g"), str(tmp_path / "r")]
-    assert publish.main([*runs, "--data", str(pairs), "--readme", str(readme)]) == 0
+    more = ["--sets", f"more={pairs}:test"]
+    assert publish.main([*runs, "--data", str(pairs), *more, "--readme", str(readme)]) == 0
 
     assert weights.published() == ["star_dce-global", "star_dce-blend", "star_dce-ranlen"]
     config = weights.card("star_dce-ranlen")["card"]["config"]
     assert (config["data"], config["start"], "out" in config) == (pairs.name, "star_dce-global", False)
     scores = weights.scores()["models"]
-    assert list(scores) == [*evaluate.BASELINES, *weights.published()]
+    assert list(scores) == [*YARDSTICKS, *weights.published()]
     assert set(scores["input"]) == {"circle", *data.SHAPES}
     assert scores["input"]["circle"]["images"] == 2
     assert scores["star_dce-ranlen"]["circle"]["changed_c"] == 0
@@ -160,7 +162,11 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     row = f"| star_dce-blend | {blend['psnr_a']:.2f}"
     assert blend["ci95"]["psnr_a"] is None  # two photos of one scene: nothing to resample
     assert text.count(row) >= 1
-    assert readme.read_text().count("| star_dce-blend |") == 1
+    assert readme.read_text().count("| star_dce-blend |") == 2  # under circles, and over both sets
+    assert f"| | {pairs.name} | more | mean |" in readme.read_text()
+    best = f"{blend['psnr_a']:.2f} / {blend['psnr_a_best']:.2f}"
+    assert f"| star_dce-blend | {best} | {best} | {best} |" in readme.read_text()
+    assert f"{blend['psnr_a']:.2f} | {blend['psnr_a_best']:.2f} |" in text
     assert row in readme.read_text()
     assert publish.main([str(tmp_path / "nothing"), "--data", str(pairs)]) == 2
 

@@ -52,6 +52,7 @@ class TrainConfig:
     beta: float = 1e-3  # the paper has 1e-4
     gamma: float = 1.0
     fade: float = 1.0  # weight of the faded reference in B, which the paper has not; 0 is Eq. 5 as published
+    smooth_on: str = "light"  # what is smooth in B where curves are predicted; "picture" is the paper's
     paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
     loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
     exposure_jitter: float = 0.5  # stops, in linear light, up or down
@@ -66,6 +67,7 @@ class TrainConfig:
             "backbone": (self.backbone in BACKBONES, f"one of {', '.join(BACKBONES)}"),
             "method": (self.method in TRAINABLE, f"one of {', '.join(TRAINABLE)}"),
             "schedule": (self.schedule in ("cosine", "constant"), "cosine or constant"),
+            "smooth_on": (self.smooth_on in ("light", "picture"), "light or picture"),
             "device": (self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
             "precision": (self.precision in ("bf16", "float32"), "bf16 or float32"),
             "loss_size": (32 <= self.loss_size <= 256, "from 32 to 256"),

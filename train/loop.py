@@ -87,7 +87,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(config, step / total))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    loss = RegionLoss(config.alpha, config.beta, config.gamma, config.fade)
+    loss = RegionLoss(config.alpha, config.beta, config.gamma, config.fade, config.smooth_on)
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 

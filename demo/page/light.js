@@ -60,7 +60,7 @@ void main() {
 const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
 
 export const sameLights = (one, other) =>
-  one?.length === other.length && other.every(([light, degree], i) => light === one[i][0] && degree === one[i][1]);
+  one?.length === other.length && other.every(([light, { degree }], i) => light === one[i][0] && degree === one[i][1].degree);
 
 // 8 bits a value, each row as differences, deflated (demo/wire.py).
 async function valuesOf({ size: [height, width, channels], data }) {
@@ -147,7 +147,7 @@ export function createRenderer(canvas, onLost) {
     gl.deleteTexture(light.fade ?? null);
   }
 
-  // The photo under a list of [light, degree], in `canvas`; where lights meet, the brighter one counts. Only where there
+  // The photo under a list of [light, subject], in `canvas`; where lights meet, the brighter one counts. Only where there
   // is light is anything worked out; what lies around a single one is copied once.
   function renderLights(list) {
     if (sameLights(drawn, list)) return canvas;
@@ -155,7 +155,7 @@ export function createRenderer(canvas, onLost) {
     if (!alone || around !== alone) copyPhoto();
     around = alone;
     if (!alone) gl.enable(gl.BLEND);
-    for (const [light, degree] of list) renderLight(light, degree);
+    for (const [light, subject] of list) renderLight(light, subject);
     gl.disable(gl.BLEND);
     drawn = list;
     return canvas;
@@ -166,7 +166,7 @@ export function createRenderer(canvas, onLost) {
     gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
     gl.blitFramebuffer(0, 0, width, height, 0, height, width, 0, gl.COLOR_BUFFER_BIT, gl.NEAREST);
   }
-  function renderLight(light, degree) {
+  function renderLight(light, { degree }) {
     const { program, at } = compiled(light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
     const [left, top, width, height] = light.box;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);

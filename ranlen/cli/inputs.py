@@ -61,18 +61,18 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
 
 def read_edits(options: argparse.Namespace) -> None:
-    """Read the file of --edits once, before any photo: options.recipe, and what a session says of the other options."""
+    """Read the file of --edits once, before any photo: options.recipe, and what a recipe says of the other options."""
     from ranlen import recipe
 
     options.recipe = None
     if not options.edits:
         return
     done = recipe.read_recipe(options.edits)
-    if recipe.is_session(options.edits):
+    if recipe.is_recipe(options.edits):
         usual = {"degree": 1.0, "transition": None, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
         for name, value in usual.items():
             if getattr(options, name, value) != value:
-                raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")
+                raise UsageError(f"{options.edits} is a recipe with settings of its own; leave out --{name}")
         options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
     else:
         own = recipe.Subject(done.subjects[0].edits, options.degree, options.transition, options.grow)

@@ -61,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
     subject.add_argument(
-        "--edits", type=Path, metavar="FILE", help="clicks and strokes, or the page's session, as JSON"
+        "--edits", type=Path, metavar="FILE", help="clicks and strokes, or a recipe that the page saved, as JSON"
     )
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
     subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")

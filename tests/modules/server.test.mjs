@@ -27,6 +27,7 @@ test('one question at a time; of those that come meanwhile the last is asked, an
   page.say('answer', { seq: 3, marks: {} });
   page.say('answer', { seq: 3, marks: {}, lights: {}, done: true });
   assert.deepEqual(told.map(([name, said]) => [name, said.done]), [['third', undefined], ['third', true]]);
+  assert.equal(page.asked.length, 2);
 });
 
 test('what is drawn does not wait for a look at the photo, and other questions do not wait for an edit', (t) => {
