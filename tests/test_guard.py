@@ -266,8 +266,9 @@ def test_gradio_keeps_no_answers_of_those_who_asked(server):
     for number, visitor in enumerate(visitors):
         visitor.open(photo_of(number, 320), "a.png")
         visitor.close()
-    (page,) = {each.blocks for each in gc.get_objects() if isinstance(each, routes.App) and each.blocks is not None}
-    assert len(page.state_holder.session_data) <= 1
+    pages = {each.blocks for each in gc.get_objects() if isinstance(each, routes.App) and each.blocks is not None}
+    assert pages  # other tests may have left theirs
+    assert max(len(page.state_holder.session_data) for page in pages) <= 1
 
 
 @pytest.mark.slow
