@@ -52,7 +52,7 @@ def _predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Light
         return retouch.predict(view, mask, enhancer)
     lighting = retouch.predict(view, mask, copy.deepcopy(enhancer).to("cuda"))
     attenuation = None if lighting.attenuation is None else lighting.attenuation.cpu()
-    return retouch.Lighting(lighting.field.with_maps(lighting.field.maps.cpu()), attenuation)
+    return retouch.Lighting(lighting.field.to("cpu"), attenuation)
 
 
 def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> Photo:

@@ -44,6 +44,12 @@ class LightField(ABC):
         """A field of the same kind made of other maps (N, K, h, w), of any size."""
         return dataclasses.replace(self, maps=maps)
 
+    def to(self, device: torch.device | str) -> LightField:
+        """The same light on another device."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return dataclasses.replace(self, **moved)
+
     def split(self) -> list[LightField]:
         """The light of each image by itself."""
         return [self.with_maps(maps) for maps in self.maps.split(1)]
