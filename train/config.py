@@ -132,7 +132,11 @@ def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespa
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     for name, kind in get_type_hints(TrainConfig).items():
         assert not get_args(kind)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
+        flag = f"--{name.replace('_', '-')}"
+        if kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
+        else:
+            parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
     options = parser.parse_args(arguments)
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     config = load_config(options.config, {name: value for name, value in vars(options).items() if name in names})
