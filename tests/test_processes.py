@@ -79,7 +79,7 @@ def test_in_exact_numbers_two_processes_take_the_steps_of_one(tmp_path):
 def curve(out: Path) -> np.ndarray:
     """The losses of each epoch."""
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return np.array([[row[name] for name in ("loss", "a", "c", "fade")] for row in rows])
+    return np.array([[row[name] for name in ("loss", "shape", "exposure", "fade")] for row in rows])
 
 
 @pytest.mark.slow

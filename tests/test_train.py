@@ -350,7 +350,7 @@ def test_tensorboard_shows_each_epoch_once_also_after_a_resumed_one(pairs, tmp_p
             train(config)
     train(config, resume=True)
     shown = event_accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert {"losses/loss", "losses/a", "validation/psnr_a", "learning rate"} <= set(shown.Tags()["scalars"])
+    assert {"losses/loss", "losses/shape", "validation/psnr_a", "learning rate"} <= set(shown.Tags()["scalars"])
     assert [event.step for event in shown.Scalars("losses/loss")] == [3, 6]
     (picture,) = shown.Images("photo, result, reference")
     assert (picture.step, picture.width, picture.height) == (6, 3 * 256, 2 * 256)
