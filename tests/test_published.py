@@ -51,7 +51,7 @@ def test_local_networks_leave_area_c_alone(backbone):
 
 
 def test_the_network_that_has_a_light_meter_is_ahead_of_all_that_could_be_had_without_it():
-    """Over all sets: of a spot meter at degree 1, of a gain fitted on the reference at the best degree, of its rivals."""
+    """Over all sets: of a spot meter, of a gain fitted on the reference at the best degree, and of its rivals."""
     over = weights.scores()["over_sets"]["models"]
     first, best = ({name: rows[figure]["mean"] for name, rows in over.items()} for figure in ("psnr_a", "psnr_a_best"))
     assert first["deepupe-ranlen"] > first["meter"] + 1
