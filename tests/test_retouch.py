@@ -93,7 +93,7 @@ def test_a_big_photo_is_lit_like_its_small_copy(enhancers):
     photo = Photo(pixels)
     mask = retouch.region_mask(regions.disc(photo.size, (900, 600), 300))
     enhancer = copy.deepcopy(enhancers["deepupe-ranlen"])
-    for parameter in enhancer.backbone.predict.parameters():
+    for parameter in (*enhancer.backbone.predict.parameters(), *enhancer.meter.decide[-1].parameters()):
         parameter.data /= 30  # as small as a trained one's: noise of one level is not to be seen in its light
     lighting = retouch.predict(photo, mask, enhancer)
     small = Photo(np.ascontiguousarray(pixels[1::3, 1::3]))
