@@ -98,7 +98,7 @@ def test_a_big_photo_is_lit_like_its_small_copy(enhancers):
     lighting = retouch.predict(photo, mask, enhancer)
     small = Photo(np.ascontiguousarray(pixels[1::3, 1::3]))
     big = retouch.render(photo, lighting).pixels[1::3, 1::3].astype(int)
-    assert np.abs(big - retouch.render(small, lighting).pixels).max() <= 2
+    assert np.abs(big - retouch.render(small, lighting).pixels).max() <= 3  # levels, where a light of three stops ends
 
 
 def test_threads_share_an_enhancer(enhancers, photo):
