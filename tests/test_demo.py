@@ -364,8 +364,9 @@ def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
 
 
 def unpack(packed):
-    values = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), np.uint8).reshape(packed["size"])
-    return packed["low"] + np.cumsum(values, 1, dtype=np.uint8) * (packed["high"] - packed["low"]) / 255
+    low, high = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), np.uint8).reshape(2, -1)
+    steps = (low + 256 * high.astype(np.uint16)).reshape(packed["size"])
+    return packed["low"] + np.cumsum(steps, 1, dtype=np.uint16) * (packed["high"] - packed["low"]) / 4095
 
 
 @pytest.mark.parametrize("backbone", ["deepupe", "star_dce"])
@@ -375,13 +376,13 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     left, top, width, height = packed["box"]
     part = (slice(top, top + height), slice(left, left + width))
     window = light.attenuation[0, 0].numpy()
-    assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 255 + 1e-6
+    assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 4095 + 1e-6
     assert not np.delete(np.delete(window, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
     lit = retouch.render(session.view, light, 2.0)
     assert wire.changed(session.view, lit)[2] <= width
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
-        step = (packed["maps"]["high"] - packed["maps"]["low"]) / 255
+        step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
         expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
         assert (np.abs(maps - expected).max(2)[window[part] > 0] <= step / 2 + 1e-6).all()
     assert len(json.dumps(packed)) < 200_000

@@ -62,14 +62,19 @@ const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_Verte
 export const sameLights = (one, other) =>
   one?.length === other.length && other.every(([light, { degree }], i) => light === one[i][0] && degree === one[i][1].degree);
 
-// 8 bits a value, each row as differences, deflated (demo/wire.py).
+// 12 bits a value, each row as differences, deflated (demo/wire.py).
+const LEVELS = 4095;
 async function valuesOf({ size: [height, width, channels], data }) {
   const packed = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const values = new Uint8Array(await new Response(stream).arrayBuffer());
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer()), count = bytes.length / 2;
+  const levels = new Uint16Array(count), values = new Float32Array(count);
   for (let row = 0; row < height; row += 1) {
-    const end = (row + 1) * width * channels;
-    for (let i = row * width * channels + channels; i < end; i += 1) values[i] += values[i - channels];
+    const start = row * width * channels;
+    for (let i = start; i < start + width * channels; i += 1) {
+      levels[i] = (bytes[i] | bytes[count + i] << 8) + (i < start + channels ? 0 : levels[i - channels]);
+      values[i] = levels[i] / LEVELS;
+    }
   }
   return values;
 }
@@ -132,11 +137,11 @@ export function createRenderer(canvas, onLost) {
     const [rows, width] = packed.maps.size, height = rows / packed.steps;
     const light = { ...packed, reach: packed.whole ? [0, 0, photo.width, photo.height] : packed.box };
     light.maps = texture(gl.TEXTURE_2D_ARRAY, gl.LINEAR);
-    gl.texImage3D(gl.TEXTURE_2D_ARRAY, 0, gl.RGB8, width, height, packed.steps, 0, gl.RGB, gl.UNSIGNED_BYTE, values);
+    gl.texImage3D(gl.TEXTURE_2D_ARRAY, 0, gl.RGB16F, width, height, packed.steps, 0, gl.RGB, gl.FLOAT, values);
     light.mapRange = [packed.maps.low, packed.maps.high - packed.maps.low];
     if (window) {
       light.fade = texture(gl.TEXTURE_2D, gl.LINEAR);
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, packed.window.size[1], packed.window.size[0], 0, gl.RED, gl.UNSIGNED_BYTE, window);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16F, packed.window.size[1], packed.window.size[0], 0, gl.RED, gl.FLOAT, window);
       light.fadeRange = [packed.window.low, packed.window.high - packed.window.low];
     }
     return light;

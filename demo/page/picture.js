@@ -3,7 +3,7 @@
 import { lightsOf, subjectOf } from './store.js';
 import { sameLights } from './light.js';
 
-const STEP = 0.25;                           // of degree, between pictures that are faded into each other
+const STEP = 0.125;                          // of degree, between pictures that are faded into each other
 const SLOW = 12;                             // milliseconds: more do not fit into a frame
 
 export function createPicture(store, renderer, degree) {
@@ -29,7 +29,7 @@ export function createPicture(store, renderer, degree) {
   }
 
   // Without a GPU the shader takes longer than a frame. There, it makes a picture every so many degrees while nobody
-  // waits, and while the slider moves the two nearest are faded into each other: half a level from what the shader makes.
+  // waits, and while the slider moves the two nearest are faded into each other: a level or so from what the shader makes.
 
   const timed = new WeakSet();               // lights whose time is known
   let slow = false, pictures = new Map(), picturesOf = null, making = 0;

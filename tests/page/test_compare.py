@@ -68,8 +68,9 @@ def test_after_every_change_each_pane_shows_the_servers_own_frame(visit, photo):
         page.wait_for_timeout(100)
         ready(page)
         for method in ("global", "blend", "concat", "ranlen"):
-            assert np.abs(seen(page, method) - wanted(page, method)).max() <= 3, (name, method)
-        assert said != {m: page.inner_text(f"[data-of={m}] ul") for m in said} or name == "side", name
+            # A pane is smaller than the photo: where a strong light ends, a sample of it lies between two pixels.
+            assert np.abs(seen(page, method) - wanted(page, method)).max() <= 6, (name, method)
+        assert said != {m: page.inner_text(f"[data-of={m}] ul") for m in said} or name in ("side", "soft edge"), name
 
 
 def test_a_pane_without_an_answer_shows_no_picture_and_says_so(visit, photo, monkeypatch):
