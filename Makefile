@@ -20,6 +20,7 @@ lint: $(VENV)/.dev  ## style, types, who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/oxlint demo/page tests/modules
 	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## mend what lint can mend

@@ -110,7 +110,7 @@ def steps(clock: Clock, path: Path) -> None:
 
 
 def divide(pixels: np.ndarray, out: np.ndarray) -> None:
-    """Divide by a light that is there, in the cache: no enlarging, no degree, nothing spared or muted, no window."""
+    """Divide by a light that is there, in the cache: no enlarging, no degree, no protection, no attenuation."""
     light = np.full((16, *pixels.shape[1:]), 0.6, np.float32)
     for top in range(0, len(pixels), 16):
         rows = pixels[top : top + 16]

@@ -15,7 +15,7 @@ import gradio as gr
 from demo import editing, gpu, looking, visit
 from ranlen import recipe, retouch
 from ranlen.cli import sheet
-from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.regions import RegionMask

@@ -18,7 +18,7 @@ from demo import gpu
 from ranlen import recipe, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import shapes
+from ranlen.masks import boolean
 from ranlen.masks.edits import EditError
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
@@ -147,7 +147,7 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
         return segmenter.segment(look(session, segmenter), said)
 
     def draw() -> RegionMask:
-        mask, found = recipe.areas(subject, session.view.size, ask, dict(session.answers))
+        mask, found = recipe.subject_areas(subject, session.view.size, ask, dict(session.answers))
         session.answers.update(found)
         for question in list(session.answers)[:-64]:
             session.answers.pop(question, None)
@@ -162,7 +162,7 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     backbone, _, method = model.partition("-")
     if method == "blend":  # the global light behind a ramp: no network of its own
         whole = lighting(session, subject, f"{backbone}-global", segmenter, load)
-        return retouch.Lighting(whole.field, METHODS["blend"].window(mask))
+        return retouch.Lighting(whole.field, METHODS["blend"].attenuation(mask))
     key = (model,) if method == "global" else (model, _marks(subject))
     return session.lights.get(key, lambda: gpu.predict(session.view, mask, load(model)))
 
@@ -203,7 +203,7 @@ def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segme
     path = folder / f"{session.path.stem}_mask.png"
     hard = dataclasses.replace(subject, transition=0.0)
     core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
-    images.mask_photo(shapes.enlarged(core, session.size)).write(path)
+    images.mask_photo(boolean.enlarged(core, session.size)).write(path)
     return path
 
 

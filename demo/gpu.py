@@ -44,8 +44,8 @@ def predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighti
     if not borrowed():
         return retouch.predict(view, mask, enhancer)
     lighting = retouch.predict(view, mask, copy.deepcopy(enhancer).to("cuda"))
-    window = None if lighting.window is None else lighting.window.cpu()
-    return retouch.Lighting(lighting.field.with_maps(lighting.field.maps().cpu()), window)
+    attenuation = None if lighting.attenuation is None else lighting.attenuation.cpu()
+    return retouch.Lighting(lighting.field.with_maps(lighting.field.maps.cpu()), attenuation)
 
 
 def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> Photo:

@@ -1,4 +1,4 @@
-"""The page: one component and its wiring. What it asks is answered in `visit.py`; it draws itself, in `static/`."""
+"""The page: one component and its wiring. What it asks is answered in `visit.py`; it draws itself, in `page/`."""
 
 from __future__ import annotations
 
@@ -10,52 +10,40 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, frames, visit
+from demo import api, assets, frames, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
+from ranlen import facts
 from ranlen.io import images
 from ranlen.io.images import Photo
+from ranlen.masks import edits
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 
-STATIC = Path(__file__).parent / "static"
-# In this order they become one script, by idea; plain JavaScript, and no step to build it.
-SCRIPTS = (
-    "state",
-    "server",
-    "light",
-    "fade",
-    "geometry",
-    "select",
-    "wipe",
-    "compare",
-    "pointer",
-    "panel",
-    "files",
-    "keys",
-    "start",
-)
-STYLES = ("frame", "stage", "panel", "compare", "narrow")
+MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
+# What each method does, in the page's few words.
+NOTES = {
+    "global": "lights the whole photo",
+    "blend": "Global, masked",
+    "concat": "mask as input",
+    "ranlen": "mask in every layer",
+}
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
 EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-    "max_file_size": "100mb",
+    "max_file_size": f"{MEGABYTES}mb",
     "footer_links": ["api"],
     "run_history": False,
     "show_error": False,
     "enable_monitoring": False,
     "state_session_capacity": 100,
-    "css_paths": [STATIC / "page.css"],
-    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": frames.ROUTES},
+    "css_paths": [assets.AROUND],
+    "head": assets.HEAD,
+    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *assets.ROUTES]},
 }
-
-
-def joined(names: tuple[str, ...], suffix: str) -> str:
-    """The text of files of the page, one after the other."""
-    return "\n".join((STATIC / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names)
 
 
 def thumbnail(path: Path) -> dict[str, str]:
@@ -71,18 +59,36 @@ def networks() -> list[tuple[str, str]]:
     return [(backbone.title, name) for name, backbone in BACKBONES.items() if f"{name}-ranlen" in there]
 
 
+def limits() -> dict[str, Any]:
+    """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
+    (drawn, _), (found, _) = facts.DRAWN_FEATHER, facts.FOUND_FEATHER
+    return {
+        "settings": {
+            "degree": {"default": 1.0, "min": 0.0, "max": facts.MAX_DEGREE},
+            "transition": {"default": drawn, "found": found, "min": 0.0, "max": 1.0},
+        },
+        "grow": facts.SIDES,
+        "subjects": facts.MAX_SUBJECTS,
+        "finds": edits.QUESTION,
+        "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
+        "networks": networks(),
+        "backbone": facts.DEFAULT_BACKBONE,
+        "finder": visit.segmenter()[1],
+        "megabytes": MEGABYTES,
+    }
+
+
 def build() -> gr.Blocks:
     """Build the page."""
     with gr.Blocks(title="RANLEN", fill_width=True, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         editor = gr.HTML(
-            html_template=joined(("editor",), "html"),
-            css_template=joined(STYLES, "css"),
-            js_on_load=joined(SCRIPTS, "js"),
+            html_template=assets.html(),
+            css_template=assets.css(),
+            js_on_load=assets.ON_LOAD,
             apply_default_css=False,
             elem_id="editor",
             examples=json.dumps([thumbnail(path) for path in visit.example_files()]),
-            networks=json.dumps(networks()),
-            finder=visit.segmenter()[1],
+            limits=json.dumps(limits()),
             photo="",
             answer="",
             methods="",

@@ -22,6 +22,7 @@ from gradio.utils import get_upload_folder
 
 from demo import editing, looking, wire
 from ranlen import retouch
+from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
@@ -35,7 +36,6 @@ from ranlen.segment.prompts import PromptError
 from ranlen.segment.question import asked
 
 EXAMPLES = Path(__file__).parent / "examples"
-METHODS = ("global", "blend", "concat", "ranlen")
 NETWORKS = threading.Lock()  # one at a time runs networks; they take a second
 MOST_VISITORS = 60  # whose photos are remembered; a photo and what is known of it take up to 100 MB
 

@@ -1,6 +1,6 @@
 """What travels to the browser: photos to the byte, lights for its shader, outlines of areas, figures in words.
 
-A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `static/light.js` unpacks
+A light goes as 8 bits a value, each row as differences, deflated: 10 to 40 KB for a subject. `page/light.js` unpacks
 it and renders it as `ranlen.retouch.render` does, at any degree, at most two levels apart.
 """
 
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ranlen import metrics
 from ranlen.io.images import Photo
+from ranlen.masks.boolean import drawn_at, resized
 from ranlen.masks.regions import RegionMask, resize
-from ranlen.masks.shapes import drawn_at
+from ranlen.rendering.fields import Illumination
 from ranlen.retouch import Lighting, to_tensor
 
 Box = tuple[int, int, int, int]  # left, top, width, height
@@ -60,10 +61,9 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
         maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
         window: likewise, (h, w, 1), or none.
     """
-    dose = lighting.field.dosed(1.0)
     size = photo.size
-    maps = _fitting(lighting.field.maps(), size)
-    window = None if lighting.window is None else _fitting(lighting.window, size)[0, 0].numpy()
+    maps = _fitting(lighting.field.maps, size)
+    window = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
     box = (0, 0, size[1], size[0]) if window is None else _box(window > 0)
     part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
     whole = maps.shape[-2:] != size
@@ -72,7 +72,7 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     steps = maps.shape[1] // 3
     rows = maps.unflatten(1, (steps, 3))[0].permute(0, 2, 3, 1).flatten(0, 1).numpy()
     return {
-        "kind": dose.kind,
+        "kind": "gain" if isinstance(lighting.field, Illumination) else "curves",
         "steps": steps,
         "box": box,
         "grey": photo.grey,
@@ -96,10 +96,8 @@ def outlines(mask: RegionMask) -> dict[str, Any]:
 
 def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Booleans (H, W) at another size, by half of each cell."""
-    if (drawn := drawn_at(core, size)) is not None:  # the page saved it
-        return drawn
-    cover = cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_AREA)
-    return np.asarray(cover >= 128)
+    drawn = drawn_at(core, size)  # if the page saved it
+    return resized(core, size) if drawn is None else drawn
 
 
 def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
@@ -119,9 +117,9 @@ def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
 
 
 def _profile(gain: Tensor, mask: RegionMask) -> Tensor:
-    """Median log gain against the way from A to C, (1, bins), as `metrics` has it; NaN where no pixel is."""
+    """Median log gain against the normalised distance, (1, bins), as `metrics` has it; NaN where no pixel is."""
     edges = torch.linspace(-metrics.PROFILE_REACH, 1 + metrics.PROFILE_REACH, metrics.PROFILE_BINS + 1)
-    bins = torch.bucketize(mask.way().flatten(), edges, right=True) - 1
+    bins = torch.bucketize(mask.normalised_distance().flatten(), edges, right=True) - 1
     flat = gain.flatten()
     rows = [flat[bins == i] for i in range(metrics.PROFILE_BINS)]
     return torch.stack([row.median() if len(row) else flat.new_tensor(torch.nan) for row in rows])[None]

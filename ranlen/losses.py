@@ -104,7 +104,7 @@ def log_gain(output: Tensor, image: Tensor) -> Tensor:
 
 def deepupe_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
     """DeepUPE's own loss: squared error + 2 smoothness + colour, (N,)."""
-    illumination = torch.exp(-resize(field.maps(), (output.shape[-2], output.shape[-1])))
+    illumination = torch.exp(-resize(field.maps, (output.shape[-2], output.shape[-1])))
     return (
         region_mean((output - reference) ** 2, area)
         + 2 * smoothness(illumination, image, area)
@@ -164,7 +164,7 @@ class RegionLoss:
         """
         output = render(field, image)
         if isinstance(field, Illumination):
-            light = torch.exp(-resize(field.log_gain, mask.size))
+            light = torch.exp(-resize(field.maps, mask.size))
         else:
             light = log_gain(output, image)
         parts = {

@@ -56,7 +56,7 @@ def blur(maps: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Texture:
+class SsimStatistics:
     """A picture with its local means and variances, which SSIM needs: worked out once, compared with many.
 
     Attributes:
@@ -70,12 +70,12 @@ class Texture:
     variance: Tensor
 
     @classmethod
-    def of(cls, image: Tensor) -> Texture:
+    def of(cls, image: Tensor) -> SsimStatistics:
         """Measure an image."""
         mean = blur(image)
         return cls(image, mean, blur(image**2) - mean**2)
 
-    def ssim_map(self, other: Texture) -> Tensor:
+    def ssim_map(self, other: SsimStatistics) -> Tensor:
         """Structural similarity of each pixel and channel, (N, 3, H, W) (Wang 2004)."""
         covariance = blur(self.image * other.image) - self.mean * other.mean
         c1, c2 = 0.01**2, 0.03**2
@@ -85,12 +85,12 @@ class Texture:
 
 def ssim(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
     """Mean of the SSIM map inside an area."""
-    return region_mean(Texture.of(output).ssim_map(Texture.of(reference)), area)
+    return region_mean(SsimStatistics.of(output).ssim_map(SsimStatistics.of(reference)), area)
 
 
 def ssim_paper(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
     """The paper's SSIM (Section 4.1): over the whole frame of both pictures times the mask. It flatters."""
-    return Texture.of(output * area).ssim_map(Texture.of(reference * area)).mean((1, 2, 3))
+    return SsimStatistics.of(output * area).ssim_map(SsimStatistics.of(reference * area)).mean((1, 2, 3))
 
 
 def tone(image: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def roughness(light: Tensor, area: Tensor, width: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Standard:
+class ReferenceScorer:
     """What outputs are held to. All that does not depend on them is worked out once, when it is first needed.
 
     Attributes:
@@ -142,16 +142,16 @@ class Standard:
         rows, cols = (slice(max(0, span[0] - 10), span[-1] + 11) for span in spans)
         return rows, cols
 
-    def _seen(self, maps: Tensor) -> Tensor:
+    def _cropped(self, maps: Tensor) -> Tensor:
         return maps[(..., *self._box)]
 
     @cached_property
-    def _texture(self) -> Texture:
-        return Texture.of(self._seen(self.reference))
+    def _statistics(self) -> SsimStatistics:
+        return SsimStatistics.of(self._cropped(self.reference))
 
     @cached_property
-    def _masked_texture(self) -> Texture:
-        return Texture.of(self._seen(self.reference * self.mask.a))
+    def _masked_statistics(self) -> SsimStatistics:
+        return SsimStatistics.of(self._cropped(self.reference * self.mask.a))
 
     @cached_property
     def _faded(self) -> Tensor:
@@ -169,13 +169,13 @@ class Standard:
     def _bins(self) -> list[list[Tensor]]:
         """For each image and each bin of its profile: where its pixels are, as indices into the flat map."""
         edges = torch.linspace(-PROFILE_REACH, 1 + PROFILE_REACH, PROFILE_BINS + 1)
-        bins = torch.bucketize(self.mask.way().flatten(1).cpu(), edges, right=True) - 1
+        bins = torch.bucketize(self.mask.normalised_distance().flatten(1).cpu(), edges, right=True) - 1
         return [[(row == i).nonzero()[:, 0] for i in range(PROFILE_BINS)] for row in bins]
 
     def transition_profile(self, light: Tensor) -> Tensor:
-        """Median share of the reference's gain that was given, against the way from A to C: (N, bins).
+        """Median share of the reference's gain that was given, against the normalised distance from A to C: (N, bins).
 
-        The way is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
+        That is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
         is. `light` is the log gain of an output, (N, 1, H, W).
         """
         shares = (light / self._gain).flatten(1)
@@ -205,12 +205,12 @@ class Standard:
         change = (kept - image).abs().amax(1, keepdim=True) * (mask.c == 1)
         white = 254.5 / 255
         newly = ((kept.amax(1, keepdim=True) >= white) & (image.amax(1, keepdim=True) < white)).to(kept.dtype)
-        seen, masked = (Texture.of(self._seen(x)) for x in (kept, kept * mask.a))
-        unlike = (1 - masked.ssim_map(self._masked_texture)).sum((1, 2, 3))
+        cropped, masked = (SsimStatistics.of(self._cropped(x)) for x in (kept, kept * mask.a))
+        unlike = (1 - masked.ssim_map(self._masked_statistics)).sum((1, 2, 3))
         return {
             "psnr_a": psnr(kept, reference, mask.a),
             "psnr_a_literal": psnr_literal(kept, reference, mask.a),
-            "ssim_a": region_mean(seen.ssim_map(self._texture), self._seen(mask.a)),
+            "ssim_a": region_mean(cropped.ssim_map(self._statistics), self._cropped(mask.a)),
             "ssim_a_paper": 1 - unlike / kept[0].numel(),
             "clipped_a": region_mean(newly, mask.a),
             "psnr_b": psnr(kept, self._faded, mask.b),
@@ -224,5 +224,5 @@ class Standard:
 
 
 def score(output: Tensor, kept: Tensor, image: Tensor, reference: Tensor, mask: RegionMask) -> dict[str, Tensor]:
-    """All figures of one batch, see `Standard.score`; with many outputs for the same images, keep a `Standard`."""
-    return Standard(image, reference, mask).score(output, kept)
+    """All figures of one batch, see `ReferenceScorer.score`; for many outputs of the same images, keep one of those."""
+    return ReferenceScorer(image, reference, mask).score(output, kept)

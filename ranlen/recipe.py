@@ -20,21 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ranlen.facts import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    DEFAULT_METHOD,
+    MAX_DEGREE,
+    MAX_SUBJECTS,
+    RECIPE_VERSION,
+    SIDES,
+    Side,
+)
 from ranlen.geometry import Size
 from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
-    from ranlen.masks.regions import Grow, RegionMask
+    from ranlen.masks.regions import RegionMask
     from ranlen.models.enhancer import Enhancer
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
-
-VERSION = 1
-BACKBONES = ("deepupe", "star_dce", "zero_dce")
-GROW = ("out", "in", "both")
-MAX_SUBJECTS = 8
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,14 @@ class Subject:
     Attributes:
         edits: what marks it.
         degree: how much light it gets, 0 to 2.
-        transition: width of its soft edge, as a fraction of the short side, or none for what suits.
-        grow: where that lies, or none for where it suits.
+        transition: its feather's width, as a fraction of the short side, or none for what suits.
+        grow: its feather's side, or none for where it suits.
     """
 
     edits: tuple[Edit, ...]
     degree: float = 1.0
     transition: float | None = None
-    grow: Grow | None = None
+    grow: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,12 @@ class Recipe:
     """Subjects, and the backbone that predicts their light."""
 
     subjects: tuple[Subject, ...]
-    backbone: str = BACKBONES[0]
+    backbone: str = DEFAULT_BACKBONE
 
     @property
     def model(self) -> str:
         """The network that lights them."""
-        return f"{self.backbone}-ranlen"
+        return f"{self.backbone}-{DEFAULT_METHOD}"
 
 
 def parse_recipe(data: Any) -> Recipe:
@@ -77,12 +82,12 @@ def parse_recipe(data: Any) -> Recipe:
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
         raise EditError(f"edits are a list, or a session as the page saves it; got {type(data).__name__}")
-    if data.get("ranlen") != VERSION:
-        raise EditError(f'a session says "ranlen": {VERSION}; got {brief(data.get("ranlen"))}')
+    if data.get("ranlen") != RECIPE_VERSION:
+        raise EditError(f'a session says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
-    if (backbone := data.get("backbone", BACKBONES[0])) not in BACKBONES:
+    if (backbone := data.get("backbone", DEFAULT_BACKBONE)) not in BACKBONES:
         raise EditError(f'"backbone" is one of {", ".join(BACKBONES)}; got {brief(backbone)}')
     return Recipe(tuple(_subject(number, entry) for number, entry in enumerate(subjects, 1)), backbone)
 
@@ -101,7 +106,7 @@ def is_session(path: Path) -> bool:
     return isinstance(read_json(path), Mapping)
 
 
-def areas(
+def subject_areas(
     subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[RegionMask, Answers]:
     """The areas of a subject, drawn by page and command line alike.
@@ -129,7 +134,7 @@ def areas(
     return mask, found
 
 
-def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
+def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
     """Light all subjects of a photo.
 
     Args:
@@ -141,9 +146,11 @@ def light(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], en
     from ranlen import retouch
 
     view = retouch.view(photo)
-    masks = (areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
+    masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [retouch.predict(view, mask, enhancer) for mask in masks]
-    return render(photo, [(light, subject.degree) for light, subject in zip(lights, recipe.subjects, strict=True)])
+    return render(
+        photo, [(lighting, subject.degree) for lighting, subject in zip(lights, recipe.subjects, strict=True)]
+    )
 
 
 def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
@@ -156,8 +163,8 @@ def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
     if len(lights) == 1:
         return retouch.render(photo, *lights[0])
     pixels = photo.pixels.copy()
-    for light, degree in lights:
-        np.maximum(pixels, retouch.render(photo, light, degree).pixels, out=pixels)
+    for lighting, degree in lights:
+        np.maximum(pixels, retouch.render(photo, lighting, degree).pixels, out=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 
@@ -165,11 +172,11 @@ def _subject(number: int, entry: Any) -> Subject:
     if not isinstance(entry, Mapping):
         raise EditError(f"subject {number} is not an object: {brief(entry)}")
     grow = entry.get("grow")
-    if grow is not None and grow not in GROW:
-        raise EditError(f'subject {number}: "grow" is one of {", ".join(GROW)}, or null; got {brief(grow)}')
+    if grow is not None and grow not in SIDES:
+        raise EditError(f'subject {number}: "grow" is one of {", ".join(SIDES)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
     width = None if entry.get("transition") is None else _between(number, entry, "transition", 1)
-    return Subject(done, _between(number, entry, "degree", 2) if "degree" in entry else 1.0, width, grow)
+    return Subject(done, _between(number, entry, "degree", MAX_DEGREE) if "degree" in entry else 1.0, width, grow)
 
 
 def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:

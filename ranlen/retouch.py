@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranlen.facts import DRAWN_FEATHER, FOUND_FEATHER, Side
 from ranlen.io.images import Photo, preview, preview_size
-from ranlen.masks.regions import Grow, RegionMask
-from ranlen.masks.shapes import drawn_at
+from ranlen.masks.boolean import drawn_at
+from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import Enhancer
 from ranlen.rendering.fields import LightField
 from ranlen.rendering.fullsize import render_pixels
@@ -27,11 +28,6 @@ from ranlen.rendering.fullsize import render_pixels
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
 DETAIL = 1024
-# Width of Area B, of the short side, and where it lies: outside what was drawn, as in the paper. A found border is the
-# subject's own: light that fades far outside it is a halo, light that fades far inside it dims thin parts; narrow, half
-# and half looked best on real dark photos.
-DRAWN: tuple[float, Grow] = (0.1, "out")
-FOUND: tuple[float, Grow] = (0.04, "both")
 
 
 class MaskError(ValueError):
@@ -44,30 +40,35 @@ class Lighting:
 
     Attributes:
         field: the light of one photo.
-        window: (1, 1, h, w) in [0, 1], 0 in Area C; none where the method lights the whole frame.
+        attenuation: (1, 1, h, w) in [0, 1], how much of it each place may get, 0 in Area C; none where the method
+            lights the whole frame.
     """
 
     field: LightField
-    window: Tensor | None
+    attenuation: Tensor | None
 
 
 def region_mask(
     core: np.ndarray,
     *,
     transition: float | None = None,
-    grow: Grow | None = None,
+    grow: Side | None = None,
     found: bool = False,
 ) -> RegionMask:
     """The areas for a subject marked in a photo.
 
     Args:
         core: (H, W) booleans of the photo's size, True on the subject.
-        transition: width of Area B, as a fraction of the short side, or none for what suits.
-        grow: where B lies, see `RegionMask.from_core`, or none for what suits.
+        transition: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
+        grow: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
+
+    Returns:
+        One mask (N = 1), float32 on the CPU, at most 1024 pixels on its long side unless B would get too thin.
 
     Raises:
         MaskError: nothing or everything is marked.
+        ValueError: a feather that makes no sense.
     """
     if not core.any():
         raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
@@ -78,9 +79,9 @@ def region_mask(
     # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
     if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
-    width, place = FOUND if found else DRAWN
+    width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if transition is None else transition
-    return RegionMask.from_core(core, transition=width, grow=grow or place, max_side=DETAIL)
+    return RegionMask.from_core(core, transition=width, grow=grow or side, max_side=DETAIL)
 
 
 def view(photo: Photo) -> Photo:
@@ -95,11 +96,14 @@ def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
         photo: the dark photo.
         mask: its areas; any size of the photo's shape.
         enhancer: from `weights.load`; decides the device.
+
+    Returns:
+        The light, float32 on the enhancer's device, and its attenuation map.
     """
     device = next(enhancer.parameters()).device
     image = to_tensor(preview(photo, DETAIL)).to(device)
     mask = mask.to(device)
-    return Lighting(enhancer.predict(image, mask), enhancer.method.window(mask))
+    return Lighting(enhancer.predict(image, mask), enhancer.method.attenuation(mask))
 
 
 def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: bool = False) -> Photo:
@@ -110,8 +114,14 @@ def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: b
         lighting: from `predict`.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
         in_place: the photo is not needed any more; its pixels may be written over.
+
+    Returns:
+        A photo like `photo`, lit.
+
+    Raises:
+        ValueError: a degree that makes no sense.
     """
-    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.window, in_place=in_place)
+    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.attenuation, in_place=in_place)
     if photo.grey:  # the network may tint; the file cannot
         grey = cv2.transform(pixels, np.full((1, 3), 1 / 3))
         cv2.merge([grey, grey, grey], dst=pixels)
@@ -119,12 +129,36 @@ def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: b
 
 
 def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0, *, in_place: bool = False) -> Photo:
-    """`predict` and `render` in one call."""
+    """Light the subject of a photo: `predict` and `render` in one call.
+
+    Args:
+        photo: the dark photo, 8 or 16 bits.
+        mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
+        enhancer: from `weights.load`; decides the device.
+        degree: how much of the light: 0 none, 1 as trained, at most 2.
+        in_place: the photo is not needed any more; its pixels may be written over.
+
+    Returns:
+        A photo of the same size, depth and metadata; in Area C, every byte is the photo's.
+
+    Raises:
+        ValueError: a degree that makes no sense.
+    """
     return render(photo, predict(photo, mask, enhancer), degree, in_place=in_place)
 
 
 def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0) -> dict[str, Photo]:
-    """The photo as it is and as each enhancer lights it, by method."""
+    """Light a photo with several networks.
+
+    Args:
+        photo: the dark photo.
+        mask: its areas, as in `light`.
+        enhancers: one for each method; two of the same method would overwrite each other.
+        degree: as in `light`.
+
+    Returns:
+        Photos by method, and the photo as it is under "original".
+    """
     return {"original": photo} | {each.method_name: light(photo, mask, each, degree) for each in enhancers}
 
 

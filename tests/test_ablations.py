@@ -16,7 +16,7 @@ from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
 from ranlen.models.layers import ThreeTails
 from tests.test_layers import filled
 from train.config import load_config
-from train.loop import forward, merit
+from train.loop import forward, selection_metric
 
 CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.toml"))
 
@@ -50,7 +50,7 @@ def test_a_network_of_two_areas_does_not_know_area_b(backbone, enhancers, image)
     wide, narrow = (RegionMask.circle((60, 80), (30, 30), 14, outer) for outer in (28, 16))
     image = image[:1]
     for method, knows in (("two_areas", False), ("ranlen", True)):
-        light, other = (enhancers[f"{backbone}-{method}"].predict(image, m).maps() for m in (wide, narrow))
+        light, other = (enhancers[f"{backbone}-{method}"].predict(image, m).maps for m in (wide, narrow))
         assert torch.equal(light, other) != knows
 
 
@@ -66,8 +66,8 @@ def test_two_areas_leave_two_losses_with_weight_1(image, mask):
 def test_two_areas_are_at_their_best_when_c_is_dark():
     """Started from a global network, one is best in A and in B before it has learned anything."""
     first, later = ({"psnr_a": 24, "psnr_b": 15.4, "psnr_c_raw": 12}, {"psnr_a": 23, "psnr_b": 15, "psnr_c_raw": 30})
-    assert merit("two_areas", later) > merit("two_areas", first)
-    assert merit("ranlen", later) < merit("ranlen", first)
+    assert selection_metric("two_areas", later) > selection_metric("two_areas", first)
+    assert selection_metric("ranlen", later) < selection_metric("ranlen", first)
 
 
 def test_untrained_tails_leave_a_and_b_and_shut_c(mask):
@@ -98,7 +98,7 @@ def test_tails_leave_seams_between_the_areas():
 def test_tails_start_where_the_global_network_stands_but_in_c(backbone, enhancers, image, mask):
     local = Enhancer(backbone, "tails").eval()
     local.start_from(enhancers[f"{backbone}-global"])
-    ours, theirs = (each.predict(image, mask).maps() for each in (local, enhancers[f"{backbone}-global"]))
+    ours, theirs = (each.predict(image, mask).maps for each in (local, enhancers[f"{backbone}-global"]))
     inside = mask.resize((256, 256)).resize((ours.shape[-2], ours.shape[-1])).tensor[:, 1:] > 1 - 1e-6
     assert 0.1 < inside.float().mean() < 0.5
     torch.testing.assert_close(ours * inside, theirs * inside, rtol=1e-4, atol=1e-5)

@@ -116,7 +116,7 @@ def test_what_would_lose_photos_is_refused(arguments, message, folder, capsys):
 
 
 def test_a_missing_model_is_said_once(folder, capsys):
-    assert cli.main(["light", *NAMES, "-o", "out", *CIRCLE[:2], "--model", "best"]) == 1
+    assert cli.main(["light", *NAMES, "-o", "out", *CIRCLE[:2], "--model", "none such"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

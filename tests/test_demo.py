@@ -20,6 +20,7 @@ from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.edits import EditError, parse_edits
+from ranlen.models import weights
 from ranlen.recipe import Recipe, Subject
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError
@@ -290,7 +291,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     packed = wire.packed_light(light, session.view)
     left, top, width, height = packed["box"]
     part = (slice(top, top + height), slice(left, left + width))
-    window = light.window[0, 0].numpy()
+    window = light.attenuation[0, 0].numpy()
     assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 255 + 1e-6
     assert not np.delete(np.delete(window, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
     lit = retouch.render(session.view, light, 2.0)
@@ -298,7 +299,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 255
-        expected = light.field.maps()[0].permute(1, 2, 0).numpy()[part]
+        expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
         assert (np.abs(maps - expected).max(2)[window[part] > 0] <= step / 2 + 1e-6).all()
     assert len(json.dumps(packed)) < 200_000
 
@@ -380,8 +381,8 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
         )
     with pytest.raises(AppError, match="a point is two numbers from 0 to 1"):
         client.predict(photo=handle_file(session.path), mask=None, done=[{"tool": "subject"}], api_name="/light")
-    with pytest.raises(AppError, match="unknown model 'best'"):
-        client.predict(photo=handle_file(session.path), mask=None, model="best", api_name="/light")
+    with pytest.raises(AppError, match="unknown model 'none such'"):
+        client.predict(photo=handle_file(session.path), mask=None, model="none such", api_name="/light")
     torn = tmp_path / "torn.png"
     torn.write_bytes(session.path.read_bytes()[:200])
     with pytest.raises(AppError, match="damaged or cut short"):
@@ -392,6 +393,8 @@ def test_the_page_offers_the_networks_that_have_weights(monkeypatch, tmp_path):
     from demo import ui
 
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
-    assert ui.networks() == [("DeepUPE", "deepupe"), ("STAR-DCE", "star_dce")]
+    there = {path.stem.partition("-")[0] for path in weights.shipped().glob("*-ranlen.safetensors")}
+    assert ("DeepUPE", "deepupe") in ui.networks()
+    assert {name for _, name in ui.networks()} == there
     monkeypatch.setenv("RANLEN_WEIGHTS", str(tmp_path))
     assert ui.networks() == []

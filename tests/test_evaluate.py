@@ -58,7 +58,8 @@ def test_scores_are_those_of_each_network_by_itself(pairs):
             mask = RegionMask(torch.cat([m.tensor for m in masks]))
             field = network.predict(image, mask)
             raw, kept = (
-                evaluate.in_8_bits(render(field, image, window=w)) for w in (None, network.method.window(mask))
+                evaluate.in_8_bits(render(field, image, attenuation=a))
+                for a in (None, network.method.attenuation(mask))
             )
             for figure, values in metrics.score(raw, kept, image, reference, mask).items():
                 torch.testing.assert_close(scores[name][shape][figure], values, atol=1e-4, rtol=1e-5, equal_nan=True)

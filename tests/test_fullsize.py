@@ -9,18 +9,18 @@ import torch
 
 from ranlen.masks.regions import RegionMask, smoothstep
 from ranlen.rendering import fullsize
-from ranlen.rendering.fields import Dose, Illumination, render
+from ranlen.rendering.fields import Illumination, render
 from ranlen.rendering.fullsize import render_pixels
 from tests.test_fields import KINDS, every_kind, make, random
 
 SIZES = [(1, 1), (1, 300), (37, 53), (200, 11), (300, 400)]
 
 
-def reference(field, pixels, degree, window):
+def reference(field, pixels, degree, attenuation):
     """`fields.render` of pixels, rounded as a file is."""
     peak = np.iinfo(pixels.dtype).max
     image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / peak
-    return (render(field, image, degree, window)[0].permute(1, 2, 0).numpy() * peak).round()
+    return (render(field, image, degree, attenuation)[0].permute(1, 2, 0).numpy() * peak).round()
 
 
 @every_kind
@@ -30,46 +30,46 @@ def reference(field, pixels, degree, window):
 def test_the_fast_path_equals_the_plain_one(kind, dtype, size, whole, rng, monkeypatch):
     monkeypatch.setattr(fullsize, "BAND", 1500)
     pixels = rng.integers(0, np.iinfo(dtype).max, (*size, 3), dtype=dtype, endpoint=True)
-    window = None if whole else smoothstep(RegionMask.paper_circle((24, 32)).ramp())
+    attenuation = None if whole else smoothstep(RegionMask.paper_circle((24, 32)).ramp())
     for degree, strength in ((0, 1), (0.4, 1), (1, 1), (1, 0.2), (2, 2)):
         field = make(kind, strength)
-        lit = render_pixels(field, pixels, degree, window)
+        lit = render_pixels(field, pixels, degree, attenuation)
         assert lit.dtype == dtype
-        apart = np.abs(lit.astype(np.float64) - reference(field, pixels, degree, window)).max()
+        apart = np.abs(lit.astype(np.float64) - reference(field, pixels, degree, attenuation)).max()
         # One level where a value falls on a rounding edge; the same float error is more of 16-bit levels, and eight
         # full curves multiply it.
         assert apart <= (1 if dtype == np.uint8 else 16)
 
 
-def test_strong_lights_spare_highlights_alike(rng):
-    """Log gains above 3, where `sparing` is no longer 1 everywhere."""
+def test_strong_lights_protect_highlights_alike(rng):
+    """Log gains above 3, where protection is no longer 1 everywhere."""
     pixels = rng.integers(0, 256, (61, 83, 3), dtype=np.uint8)
     field = make(Illumination, 4)
-    assert field.dosed(1).sparing.min() < 0.5
+    assert field.at_degree(1).protection.min() < 0.5
     assert np.abs(render_pixels(field, pixels).astype(int) - reference(field, pixels, 1, None)).max() <= 1
 
 
 @every_kind
 def test_threads_and_bands_leave_no_seam(kind, rng, monkeypatch):
     pixels = rng.integers(0, 256, (211, 157, 3), dtype=np.uint8)
-    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    attenuation = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
     field = make(kind)
     monkeypatch.setattr(cv2, "getNumThreads", lambda: 1)
-    alone = render_pixels(field, pixels, 1, window)
+    alone = render_pixels(field, pixels, 1, attenuation)
     monkeypatch.setattr(cv2, "getNumThreads", lambda: 5)
     monkeypatch.setattr(fullsize, "BAND", 300)
-    assert np.array_equal(render_pixels(field, pixels, 1, window), alone)
+    assert np.array_equal(render_pixels(field, pixels, 1, attenuation), alone)
 
 
 @every_kind
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_outside_the_window_every_byte_stays(kind, dtype, rng):
+def test_where_the_attenuation_is_0_every_byte_stays(kind, dtype, rng):
     pixels = rng.integers(0, np.iinfo(dtype).max, (240, 320, 3), dtype=dtype)
     original = pixels.copy()
     mask = RegionMask.circle((60, 80), (40, 30), 12, 20)
-    window = smoothstep(2 * mask.ramp())
-    lit = render_pixels(make(kind), pixels, 1.5, window)
-    reached = torch.nn.functional.interpolate(window, size=(240, 320), mode="bilinear")[0, 0].numpy() > 0
+    attenuation = smoothstep(2 * mask.ramp())
+    lit = render_pixels(make(kind), pixels, 1.5, attenuation)
+    reached = torch.nn.functional.interpolate(attenuation, size=(240, 320), mode="bilinear")[0, 0].numpy() > 0
     assert np.array_equal(lit[~reached], original[~reached])
     assert (lit[120, 160] != original[120, 160]).any()
     assert np.array_equal(pixels, original)
@@ -79,15 +79,15 @@ def test_outside_the_window_every_byte_stays(kind, dtype, rng):
 def test_in_place_the_same_pixels(kind, rng, monkeypatch):
     monkeypatch.setattr(fullsize, "BAND", 1500)
     pixels = rng.integers(0, 256, (211, 157, 3), dtype=np.uint8)
-    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    attenuation = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
     field = make(kind)
-    for shut in (window, None):
-        expected = render_pixels(field, pixels, 1, shut)
+    for where in (attenuation, None):
+        expected = render_pixels(field, pixels, 1, where)
         frozen = pixels.copy()
         frozen.flags.writeable = False  # as Pillow gives them
-        assert np.array_equal(render_pixels(field, frozen, 1, shut, in_place=True), expected)
+        assert np.array_equal(render_pixels(field, frozen, 1, where, in_place=True), expected)
         own = pixels.copy()
-        assert render_pixels(field, own, 1, shut, in_place=True) is own
+        assert render_pixels(field, own, 1, where, in_place=True) is own
         assert np.array_equal(own, expected)
 
 
@@ -98,7 +98,7 @@ def test_every_level_survives_degree_0(dtype):
         assert np.array_equal(render_pixels(make(kind), levels, 0), levels)
 
 
-def test_a_shut_window_changes_nothing(rng):
+def test_attenuated_to_0_everywhere_nothing_changes(rng):
     pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
     assert np.array_equal(render_pixels(make(Illumination), pixels, 1, torch.zeros(1, 1, 5, 5)), pixels)
 
@@ -107,15 +107,13 @@ def test_a_shut_window_changes_nothing(rng):
 def test_on_a_gpu_the_same_pixels(kind, rng):
     """The path for fields on a GPU, run on the CPU where there is none."""
     pixels = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    window = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
+    attenuation = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
     field = make(kind)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    dose = field.dosed(1)
-    spare = None if dose.sparing is None else dose.sparing.to(device)
-    dose = Dose(dose.kind, dose.maps.to(device), spare)
+    scaled = field.at_degree(1).each(lambda maps: maps.to(device))
     lit = pixels.copy()
-    fullsize._light_on_device(dose, window.to(device), pixels, lit, *fullsize._box((90, 120), window))
-    assert np.abs(lit.astype(int) - reference(field, pixels, 1, window)).max() <= 1
+    fullsize._light_on_device(scaled, attenuation.to(device), pixels, lit, *fullsize._reached((90, 120), attenuation))
+    assert np.abs(lit.astype(int) - reference(field, pixels, 1, attenuation)).max() <= 1
 
 
 def test_a_sample_equals_the_part_of_the_enlarged_whole():

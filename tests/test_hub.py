@@ -128,7 +128,7 @@ def test_what_is_published_goes_with_its_test_scores(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["deepupe-blend", "me/it"], "deepupe-blend has no weights of its own; push deepupe-global"),
-        (["best", "me/it"], "unknown model 'best'"),
+        (["none such", "me/it"], "unknown model 'none such'"),
         (["deepupe-global", "it"], "a repository is named user/repo; got 'it'"),
     ],
 )

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
+
+from ranlen import facts
+from ranlen.cli.batch import ENGINES
+from ranlen.models.backbones import BACKBONES
+from ranlen.models.enhancer import METHODS
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "ranlen").rglob("*.py"))
@@ -43,3 +53,24 @@ def test_the_package_prints_only_on_the_command_line():
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         ]
         assert path.name == "main.py" or "print" not in calls, path
+
+
+@pytest.mark.slow
+def test_facts_shapes_and_files_do_without_torch():
+    """It takes two seconds to import."""
+    code = (
+        "import sys, ranlen, ranlen.facts, ranlen.recipe, ranlen.cli.main\n"
+        "for name in ('disc', 'ellipse', 'rectangle', 'stroke', 'read', 'read_mask', 'Photo'): getattr(ranlen, name)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_what_exists_is_what_the_facts_say():
+    assert list(METHODS) == list(facts.METHODS)
+    assert list(ENGINES) == list(facts.ENGINES)
+    assert facts.DEFAULT_BACKBONE in BACKBONES
+    assert facts.DEFAULT_METHOD in METHODS
+    told = json.loads(json.dumps(facts.as_dict()))
+    assert told["backbones"] == list(BACKBONES)
+    assert told["max_degree"] == facts.MAX_DEGREE

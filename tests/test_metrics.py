@@ -64,7 +64,7 @@ def test_read_literally_the_papers_psnr_multiplies_decibels():
 
 
 def test_ssim_of_a_small_area_is_that_of_the_whole_map():
-    """`Standard` looks at a box around Area A only."""
+    """`ReferenceScorer` looks at a box around Area A only."""
     first, second = pair()
     mask = RegionMask.circle((40, 50), (42, 9), 6, 9)  # the box is cut by the frame on two sides
     figures = metrics.score(first, first, second, second, mask)

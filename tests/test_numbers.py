@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ranlen import retouch
+from ranlen.facts import SIDES
 from ranlen.io.images import Photo
 from ranlen.masks import shapes
-from ranlen.masks.regions import GROW, RegionMask
+from ranlen.masks.regions import RegionMask
 from ranlen.rendering.fields import render
 
 SIZE = (40, 60)
@@ -65,9 +66,9 @@ def test_every_light_of_every_photo_is_finite(kind, name, enhancers):
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # numpy's way to say NaN
             lighting = retouch.predict(dark, mask, enhancers[name])
-            assert lighting.field.maps().isfinite().all()
-            assert lighting.window is None or lighting.window.isfinite().all()
-            reference = render(lighting.field, image, 2.0, lighting.window)
+            assert lighting.field.maps.isfinite().all()
+            assert lighting.attenuation is None or lighting.attenuation.isfinite().all()
+            reference = render(lighting.field, image, 2.0, lighting.attenuation)
             assert reference.isfinite().all()
             assert -1e-5 <= reference.min() <= reference.max() <= 1 + 1e-5
             for each in (dark, deep):
@@ -85,8 +86,8 @@ def test_half_precision_stays_finite(dtype, enhancers):
             for mask in (masks()["one pixel"], masks()["no A"], masks()["the whole frame"]):
                 with torch.autocast("cpu", dtype), torch.inference_mode():
                     field = enhancers[name](image, mask.tensor)
-                assert field.maps().isfinite().all(), (name, kind)
-                half = field.with_maps(field.maps().to(dtype))
+                assert field.maps.isfinite().all(), (name, kind)
+                half = field.with_maps(field.maps.to(dtype))
                 assert render(half, image.to(dtype), 2.0).isfinite().all(), (name, kind)
 
 
@@ -102,7 +103,7 @@ def test_the_same_question_gets_the_same_answer_to_the_bit(enhancer):
     height=st.integers(1, 40),
     width=st.integers(1, 40),
     transition=st.floats(0, 1),
-    grow=st.sampled_from(GROW),
+    grow=st.sampled_from(SIDES),
     seed=st.integers(0, 2**32 - 1),
     share=st.sampled_from([0.001, 0.1, 0.5, 0.9, 0.999]),
     degree=st.floats(0, 2),
@@ -112,7 +113,7 @@ def test_any_mask_of_any_shape_gives_a_finite_light(height, width, transition, g
     core = rng.random((height, width)) < share
     dark = Photo(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     mask = RegionMask.from_core(core, transition=transition, grow=grow)
-    assert mask.way().isfinite().all()
+    assert mask.normalised_distance().isfinite().all()
     assert mask.ramp().isfinite().all()
     torch.testing.assert_close(mask.a + mask.b + mask.c, torch.ones_like(mask.a))
     with warnings.catch_warnings():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ranlen import retouch
+from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks import regions
 from ranlen.models import weights
@@ -17,7 +18,8 @@ from train.config import load_config
 from train.publish import tables
 
 ROOT = Path(__file__).parent.parent
-PUBLISHED = ["deepupe", "star_dce"]  # a backbone may be there to be trained, without weights
+# A backbone may be there to be trained, without weights; some weights of one are all of them.
+PUBLISHED = [name for name in BACKBONES if list((ROOT / "weights").glob(f"{name}-*.safetensors"))]
 NAMES = [f"{backbone}-{method}" for backbone in PUBLISHED for method in METHODS]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ranlen import recipe
 from ranlen.cli import main as cli
+from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks.edits import EditError
 from ranlen.models import weights
@@ -43,12 +44,12 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
         recipe.parse_recipe([{"tool": tool, "at": [0.5, 0.5], "add": True, **more}]).subjects[0]
         for tool, more in (("subject", {}), ("click", {"radius": 0.25}))
     )
-    area, _ = recipe.areas(found, core.shape, lambda said: core, {})
+    area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
     assert area.transition_width().item() == pytest.approx(0.04 * 200, abs=2)
     assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
-    area, _ = recipe.areas(drawn, core.shape, nobody, {})
+    area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
     assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
-    asked_for, _ = recipe.areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
+    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
     assert asked_for.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
 
 
@@ -61,8 +62,8 @@ def test_a_plain_list_is_a_recipe_of_one_subject():
 def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
     both = recipe.parse_recipe(SESSION)
     enhancer = enhancers["star_dce-ranlen"]
-    lit = recipe.light(photo, both, nobody, enhancer)
-    alone = [recipe.light(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
+    lit = recipe.light_subjects(photo, both, nobody, enhancer)
+    alone = [recipe.light_subjects(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
     assert np.array_equal(lit.pixels, np.maximum(photo.pixels, np.maximum(*(one.pixels for one in alone))))
     assert (lit.pixels[:, 60:] != photo.pixels[:, 60:]).any()
     assert np.array_equal(lit.pixels[0], photo.pixels[0])
@@ -70,14 +71,14 @@ def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhance
 
 def test_the_command_line_repeats_a_session(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "session.json"]) == 0
-    expected = recipe.light(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
+    expected = recipe.light_subjects(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 
 
 def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
     options = ["--degree", "0.5", "--transition", "0.05", "--model", "star_dce-ranlen"]
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0
-    expected = recipe.light(
+    expected = recipe.light_subjects(
         photo,
         recipe.parse_recipe(SESSION | {"subjects": SESSION["subjects"][:1]}),
         nobody,
@@ -117,7 +118,7 @@ def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, mes
         ({"subjects": [{"edits": [], "degree": math.nan}]}, '"degree" is a number from 0 to 2'),
         ({"subjects": [{"edits": [], "transition": True}]}, '"transition" is a number from 0 to 1; got True'),
         ({"subjects": [{"edits": [], "grow": "up"}]}, "\"grow\" is one of out, in, both, or null; got 'up'"),
-        ({"backbone": "best"}, "\"backbone\" is one of deepupe, star_dce, zero_dce; got 'best'"),
+        ({"backbone": "none such"}, f"\"backbone\" is one of {', '.join(BACKBONES)}; got 'none such'"),
     ],
 )
 def test_what_is_no_recipe_is_refused_in_one_line(change, message):
@@ -125,11 +126,3 @@ def test_what_is_no_recipe_is_refused_in_one_line(change, message):
         recipe.parse_recipe(change and SESSION | change)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_the_backbones_are_those_there_are():
-    from ranlen.masks.regions import GROW
-    from ranlen.models.backbones import BACKBONES
-
-    assert tuple(BACKBONES) == recipe.BACKBONES
-    assert recipe.GROW == GROW

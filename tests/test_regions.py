@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen.masks import regions
+from ranlen.masks import boolean, regions
 from ranlen.masks.regions import RegionMask
 
 CORES = {
@@ -109,10 +109,10 @@ def test_ramp_falls_from_one_to_zero_across_b():
 
 def test_way_goes_on_beyond_b():
     mask = RegionMask.circle((200, 200), (100, 100), 40, 60)
-    way = mask.way()[0, 0]
-    assert way[100, 100] < -1.5
-    assert way[100, 199] > 2.5
-    assert way[100, 150].item() == pytest.approx(0.5, abs=0.05)
+    distance = mask.normalised_distance()[0, 0]
+    assert distance[100, 100] < -1.5
+    assert distance[100, 199] > 2.5
+    assert distance[100, 150].item() == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("areas", [(0, 0), (0, 1), (1, 1)])
@@ -196,4 +196,4 @@ def test_distances_are_exact_to_the_last_bit():
     spot = np.zeros((60, 80), bool)
     spot[20, 30] = True
     y, x = np.ogrid[-20:40, -30:50]
-    assert np.array_equal(regions._distance(spot), np.sqrt((x * x + y * y).astype(np.float32)))
+    assert np.array_equal(boolean.distance(spot), np.sqrt((x * x + y * y).astype(np.float32)))

@@ -3,120 +3,33 @@
 from __future__ import annotations
 
 import io
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from ranlen.io.images import Photo
-from ranlen.masks import regions
 from ranlen.models import weights
-from ranlen.segment import Prompts, checkpoints, package, sam
+from ranlen.segment import Prompts, checkpoints, sam
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError
+from ranlen.segment.network import Network
 from ranlen.segment.prompts import PromptError
 from ranlen.segment.sam import Sam
 from ranlen.segment.tiny_vit import TinyViT
 from tests.discs import CENTER, SIZE, answer, disc_photo
 
 
-def small_sam(seed: int = 0) -> Sam:
-    """A SAM of the package's own classes, 256 pixels wide, with random weights."""
-    parts = package.segment_anything().modeling
-    torch.manual_seed(seed)
-    model = parts.Sam(
-        parts.ImageEncoderViT(
-            img_size=256, embed_dim=32, depth=2, num_heads=2, out_chans=32, use_rel_pos=True, window_size=14,
-            global_attn_indexes=(1,),
-        ),
-        parts.PromptEncoder(
-            embed_dim=32, image_embedding_size=(16, 16), input_image_size=(256, 256), mask_in_chans=16
-        ),
-        parts.MaskDecoder(
-            transformer_dim=32,
-            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=32, mlp_dim=64, num_heads=2),
-            iou_head_hidden_dim=32,
-        ),
-    )  # fmt: skip
-    return Sam(model)
-
-
 @pytest.fixture(scope="module")
 def random_sam() -> Sam:
-    return small_sam()
+    """A SAM 256 pixels wide, with random weights."""
+    torch.manual_seed(0)
+    return Sam(Network(TinyViT(256)))
 
 
 # --- SAM ---
-
-
-def test_segment_anything_imports_without_a_torchvision_and_leaves_nothing_behind(monkeypatch):
-    for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "segment_anything")]:
-        monkeypatch.delitem(sys.modules, name)
-    broken = {"torchvision": object(), "torchvision.io": object()}
-    for name, module in broken.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    imported = package.segment_anything()
-    assert {"vit_b", "vit_l", "vit_h"} <= set(imported.sam_model_registry)
-    assert {name: module for name, module in sys.modules.items() if name.startswith("torchvision")} == broken
-    shrunk = imported.utils.transforms.ResizeLongestSide(8).apply_image(np.zeros((32, 16, 3), np.uint8))
-    assert shrunk.shape == (8, 4, 3)
-
-
-def test_a_torchvision_that_works_is_used(monkeypatch):
-    monkeypatch.setattr(package, "stand_ins", lambda: pytest.fail("not needed"))
-    for name in package._torchvision_modules():
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("torchvision", "torchvision.ops", "torchvision.ops.boxes", "torchvision.transforms",
-                 "torchvision.transforms.functional"):  # fmt: skip
-        module = type(sys)(name)
-        module.__spec__ = ModuleSpec(name, None)
-        monkeypatch.setitem(sys.modules, name, module)
-    with package.some_torchvision():
-        assert sys.modules["torchvision"].__spec__ is not None
-
-
-def test_a_missing_package_says_what_to_install(monkeypatch):
-    monkeypatch.delitem(sys.modules, "segment_anything", raising=False)
-    monkeypatch.setattr(sys, "path", [])
-    monkeypatch.setattr(sys, "path_importer_cache", {})
-    with pytest.raises(SegmenterError, match="pip install segment-anything"):
-        package.segment_anything()
-
-
-@pytest.mark.parametrize("size", [(192, 256), (256, 256), (96, 128), (500, 300)])
-def test_the_logits_are_those_of_the_packages_own_predictor(random_sam, size):
-    pixels = cv2.resize(disc_photo()[0].pixels, size[::-1])
-    predictor = package.segment_anything().SamPredictor(random_sam.model)
-    prepared = random_sam.prepare(Photo(pixels))
-    # Resizing differs by a level or two (ours averages areas), so the predictor is given our embedding.
-    predictor.features, predictor.is_image_set = prepared.embedding, True
-    predictor.original_size, predictor.input_size = prepared.size, prepared.inner
-    mask = regions.disc(size, (40, 40), 30)
-    prompts = Prompts(((30.5, 20.5), (40.0, 30.0)), ((70.5, 80.0),), (10.0, 12.0, 90.0, 80.0), mask)
-    scale = 256 / max(size)
-    _, quality, logits = predictor.predict(
-        point_coords=np.array([*prompts.inside, *prompts.outside]) - 0.5 / scale,
-        point_labels=np.array([1, 1, 0]),
-        box=np.array(prompts.box) - 0.5 / scale,
-        mask_input=random_sam._mask_prompt(mask, prepared.inner)[0].numpy(),
-    )
-    ours, our_quality = random_sam._decode(prepared, prompts, several=True)
-    # The predictor rounds the scale of each side; ours is the same to float32.
-    torch.testing.assert_close(ours, torch.tensor(logits), rtol=1e-3, atol=1e-4)
-    torch.testing.assert_close(our_quality, torch.tensor(quality), rtol=1e-3, atol=1e-4)
-
-
-def test_the_embedding_is_that_of_the_packages_own_predictor_where_nothing_is_resized(random_sam, monkeypatch):
-    monkeypatch.setattr(sam, "half_precision", lambda device: torch.autocast("cpu", enabled=False))
-    pixels = disc_photo()[0].pixels[:192, :256]
-    predictor = package.segment_anything().SamPredictor(random_sam.model)
-    predictor.set_image(pixels)
-    torch.testing.assert_close(random_sam.prepare(Photo(pixels)).embedding, predictor.features)
 
 
 def test_a_mask_prompt_has_the_logits_shape_and_leaves_the_padding_out(random_sam):

@@ -13,7 +13,7 @@ from ranlen import retouch
 from ranlen.cli import main as cli
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import edits, shapes
+from ranlen.masks import boolean, edits, shapes
 from ranlen.recipe import Subject
 
 
@@ -21,13 +21,13 @@ from ranlen.recipe import Subject
 def test_any_shape_comes_back_to_the_pixel(rng, size):
     for share in (0.02, 0.5, 0.98):
         core = rng.random((36, 50)) < share
-        assert np.array_equal(shapes.drawn_at(shapes.enlarged(core, size), core.shape), core)
+        assert np.array_equal(boolean.drawn_at(boolean.enlarged(core, size), core.shape), core)
 
 
 def test_a_finer_shape_is_not_taken_for_one():
     core = shapes.disc((144, 200), (90, 70), 40)
-    assert shapes.drawn_at(core, (36, 50)) is None
-    smooth = shapes.enlarged(shapes.disc((36, 50), (22.5, 17.5), 10), (144, 200))
+    assert boolean.drawn_at(core, (36, 50)) is None
+    smooth = boolean.enlarged(shapes.disc((36, 50), (22.5, 17.5), 10), (144, 200))
     assert (smooth ^ core).mean() < 0.02  # and no stairs of four pixels:
     assert len({tuple(row) for row in smooth}) > 15  # with stairs: 11
 

@@ -89,7 +89,7 @@ def test_damaged_and_foreign_files_are_refused_and_nothing_is_unpickled(saved, t
 def test_missing_files_and_unknown_names_are_told_apart(saved, tmp_path):
     with pytest.raises(WeightsError, match=r"no weights for deepupe-ranlen: .* is missing"):
         weights.load("deepupe-ranlen")
-    with pytest.raises(WeightsError, match=r"unknown model 'best'; known are star_dce-global, star_dce-blend"):
-        weights.load("best")
+    with pytest.raises(WeightsError, match=r"unknown model 'none such'; known are star_dce-global, star_dce-blend"):
+        weights.load("none such")
     with pytest.raises(WeightsError, match="no such weights file"):
         weights.load(tmp_path / "none.safetensors")

@@ -60,5 +60,5 @@ def sheet(network: Enhancer, pairs: Pairs) -> Tensor:
     low, high = (side[chosen].to(device) / 255 for side in (pairs.low, pairs.high))
     mask = RegionMask(RegionMask.paper_circle(SIZE).tensor.expand(len(low), -1, -1, -1)).to(device)
     network.eval()
-    lit = render(network.predict(low, mask), low, window=network.method.window(mask))
+    lit = render(network.predict(low, mask), low, attenuation=network.method.attenuation(mask))
     return torch.cat(list(torch.cat([low, lit, high], dim=3)), dim=1).cpu()

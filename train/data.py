@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ranlen.facts import SIDES
 from ranlen.io import images
-from ranlen.masks.regions import GROW, RegionMask, ellipse, rectangle, resize, stroke
+from ranlen.masks.regions import RegionMask, ellipse, rectangle, resize, stroke
 from ranlen.models.enhancer import WORKING_SIZE
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
@@ -233,7 +234,7 @@ def random_mask(shape: str, silhouettes: list[np.ndarray], generator: torch.Gene
         core = random_subject(silhouettes, generator) if shape == "subject" else SHAPES[shape](generator)
         if 0.005 < core.mean() < 0.8:
             break
-    grow = GROW[int(torch.randint(len(GROW), (), generator=generator))]
+    grow = SIDES[int(torch.randint(len(SIDES), (), generator=generator))]
     return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ranlen.io.files import write_atomically
 from ranlen.masks.regions import RegionMask
-from ranlen.metrics import Standard
+from ranlen.metrics import ReferenceScorer
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
@@ -68,12 +68,12 @@ BASELINES: dict[str, Baseline] = {
 }
 
 
-def one_by_one(field: LightField, image: Tensor, windows: Sequence[Tensor | None]) -> list[Tensor]:
+def one_by_one(field: LightField, image: Tensor, attenuations: Sequence[Tensor | None]) -> list[Tensor]:
     """Images (N, 3, H, W) lit and rounded to 8 bits; one at a time, which stays in the processor's cache."""
-    maps = field.maps().split(1)
-    windows = [None if window is None else window.to(image.device) for window in windows]
-    each = zip(maps, image.split(1), windows, strict=True)
-    return [in_8_bits(render(field.with_maps(m), i, window=w)).cpu() for m, i, w in each]
+    maps = field.maps.split(1)
+    attenuations = [None if each is None else each.to(image.device) for each in attenuations]
+    each = zip(maps, image.split(1), attenuations, strict=True)
+    return [in_8_bits(render(field.with_maps(m), i, attenuation=a)).cpu() for m, i, a in each]
 
 
 def ignores_masks(network: Enhancer) -> bool:
@@ -91,11 +91,10 @@ def source(name: str, network: Enhancer) -> str:
 Lit = tuple[LightField, list[Tensor]]  # a light, and each image under the whole of it
 
 
-def light(network: Enhancer, image: Tensor, standards: Sequence[Standard]) -> Lit:
-    """What a network gives under masks, before any window."""
+def predict_whole(network: Enhancer, image: Tensor, standards: Sequence[ReferenceScorer]) -> Lit:
+    """What a network gives under masks, before any attenuation."""
     mask = RegionMask(torch.cat([at.mask.tensor for at in standards]))
     field = network.predict(image, mask.to(image.device))
-    field = field.with_maps(field.maps())  # a grid is read out here, once
     return field, one_by_one(field, image, [None] * len(image))
 
 
@@ -106,7 +105,7 @@ def score_networks(
     masks: Mapping[str, Sequence[RegionMask]],
     baselines: Mapping[str, Baseline],
 ) -> Scores:
-    """Every figure of `Standard.score` for every network, baseline, kind of mask and pair.
+    """Every figure of `ReferenceScorer.score` for every network, baseline, kind of mask and pair.
 
     Photos are the outer loop: what does not depend on a network is worked out once for all of them and then forgotten,
     so that five hundred photos need no more memory than sixteen.
@@ -119,7 +118,9 @@ def score_networks(
         image, reference = (x[part] / 255 for x in (pairs.low, pairs.high))
         whole: dict[str, Lit] = {}  # of networks that ignore the mask
         for shape, each in masks.items():
-            standards = [Standard(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)]
+            standards = [
+                ReferenceScorer(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)
+            ]
             for name, baseline in baselines.items():
                 lit = [in_8_bits(baseline(at.image, at.reference, at.mask.a)) for at in standards]
                 rows[name, shape] += [at.score(x, x) for at, x in zip(standards, lit, strict=True)]
@@ -127,11 +128,11 @@ def score_networks(
             for name, network in networks.items():
                 here = image.to(next(network.parameters()).device)
                 key = source(name, network)
-                field, raw = whole.get(key) or light(network, here, standards)
+                field, raw = whole.get(key) or predict_whole(network, here, standards)
                 if ignores_masks(network):
                     whole[key] = field, raw
-                windows = [network.method.window(at.mask) for at in standards]
-                kept = raw if windows[0] is None else one_by_one(field, here, windows)
+                attenuations = [network.method.attenuation(at.mask) for at in standards]
+                kept = raw if attenuations[0] is None else one_by_one(field, here, attenuations)
                 rows[name, shape] += [at.score(x, y) for at, x, y in zip(standards, raw, kept, strict=True)]
                 bar.update(len(standards))
     bar.close()

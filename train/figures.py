@@ -118,7 +118,7 @@ def title(enhancer: Enhancer) -> str:
 
 
 def raw(photo: Photo, mask: RegionMask, enhancer: Enhancer, alpha: float | None = None) -> Photo:
-    """What the network gives by itself, without the window that the product puts over Area C.
+    """What the network gives by itself, without the attenuation that the product puts over Area C.
 
     Args:
         photo: the dark photo.
@@ -127,7 +127,7 @@ def raw(photo: Photo, mask: RegionMask, enhancer: Enhancer, alpha: float | None 
         alpha: the paper's factor on the whole predicted map (Section 5.1), or none.
     """
     field = retouch.predict(photo, mask, enhancer).field
-    return retouch.render(photo, Lighting(field if alpha is None else field.scaled(alpha), None))
+    return retouch.render(photo, Lighting(field if alpha is None else field.times_alpha(alpha), None))
 
 
 def masks_and_degrees(pair: Example, enhancer: Enhancer) -> list[Panel]:
@@ -188,7 +188,7 @@ def comparison(sources: Sources, folder: Path | None) -> Photo:
 
 
 def figure_4(sources: Sources) -> Photo:
-    """Concat and RANLEN in the paper's circles, as the networks give them: no window keeps Area C."""
+    """Concat and RANLEN in the paper's circles, as the networks give them: nothing keeps Area C."""
     return comparison(sources, None)
 
 

@@ -8,7 +8,8 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,8 @@ from train.data import (
 )
 from train.evaluate import mean_scores, score_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
+
+Batch = tuple[Tensor, Tensor, RegionMask]
 
 
 class TrainingError(ValueError):
@@ -104,6 +107,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     learner = processes.prepare(network)  # the network, or around it what averages gradients over processes
     bf16 = processes.device.type == "cuda" and config.precision == "bf16"
 
+    batches = made_ahead(lambda at: training.batch(at, config.batch), range(step, total))
     title = f"{config.backbone}-{config.method}"
     bar = tqdm(total=total, initial=step, desc=title, mininterval=5, disable=board is None)
     while step < total:
@@ -111,7 +115,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         for _ in range(steps_per_epoch - step % steps_per_epoch):
-            image, reference, mask = own_share(processes, training.batch(step, config.batch))
+            image, reference, mask = own_share(processes, next(batches))
             mask = RegionMask(network.method.areas(mask.tensor))
             total_loss, values = forward(learner, loss, image, reference, mask, config.loss_size, bf16=bf16)
             optimizer.zero_grad(set_to_none=True)
@@ -137,7 +141,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
         scores = validate(published, validation)
         epoch = step // steps_per_epoch
         with disk_errors_told(out):
-            if merit(config.method, scores) > merit(config.method, best):
+            if selection_metric(config.method, scores) > selection_metric(config.method, best):
                 best = {"epoch": step / steps_per_epoch, **scores}
                 card = {"config": dataclasses.asdict(config), "validation": best}
                 weights.save(published, out / "best.safetensors", card)
@@ -153,6 +157,16 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
     processes.end_training()
     return best
+
+
+def made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
+    """The batch of each step; while one is trained with, a thread makes the next."""
+    with ThreadPoolExecutor(1) as thread:
+        following = [thread.submit(make, step) for step in steps[:1]]
+        for step in steps:
+            batch = following.pop().result()
+            following += [thread.submit(make, step + 1)] if step + 1 in steps else []
+            yield batch
 
 
 def forward(
@@ -202,7 +216,7 @@ def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
     return mean_scores(score_pairs(network, pairs, [mask] * len(pairs)))
 
 
-def merit(method: str, scores: dict[str, float]) -> float:
+def selection_metric(method: str, scores: dict[str, float]) -> float:
     """What the best epoch is the best at: PSNR in A; a local network's fade, or dark C if it has none, counts as much.
 
     By A alone, a local network that started from a global one would be best before it has learned where to stop.

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn
 
-DEFAULT_BACKBONE = "deepupe"
-DEFAULT_MODEL = "deepupe-ranlen"
+from ranlen.facts import MAX_DEGREE
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -46,7 +45,7 @@ def between(low: float, high: float, text: str) -> float:
 
 def degree(text: str) -> float:
     """An argument type: how much light."""
-    return between(0, 2, text)
+    return between(0, MAX_DEGREE, text)
 
 
 def fraction(text: str) -> float:

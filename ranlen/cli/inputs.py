@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL
+from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
         view = retouch.view(photo)
         ask = asker(view, "auto", options.device)
-        return photo, recipe.areas(options.recipe.subjects[0], view.size, ask, {})[0]
+        return photo, recipe.subject_areas(options.recipe.subjects[0], view.size, ask, {})[0]
     if mask:
         core = images.read_mask(mask, photo.size)
     elif options.click:

@@ -13,16 +13,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.cli.arguments import DEFAULT_BACKBONE, DEFAULT_MODEL, OneLineParser, degree, fraction, numbers
+from ranlen.cli.arguments import OneLineParser, degree, fraction, numbers
 from ranlen.cli.inputs import UsageError, asker, choose_device, find_subject, read_edits, read_inputs
+from ranlen.facts import (
+    DEFAULT_BACKBONE,
+    DEFAULT_MODEL,
+    DRAWN_FEATHER,
+    ENGINES,
+    FOUND_FEATHER,
+    MAX_DEGREE,
+    METHODS,
+    SEGMENTERS,
+    SIDES,
+)
 
 if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-GROW = ("out", "in", "both")
-SEGMENTERS = ("auto", "sam", "grabcut")
-ENGINES = ("local", "ray")
 PHOTO = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
 
 
@@ -61,14 +69,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--transition",
         type=fraction,
         metavar="FRACTION",
-        help="width of the fade, of the short side [0.04 where a click found the subject, else 0.1]",
+        help="width of the fade, of the short side "
+        f"[{FOUND_FEATHER[0]} where a click found the subject, else {DRAWN_FEATHER[0]}]",
     )
     region.add_argument(
         "--grow",
-        choices=GROW,
-        help="fade outside the subject, inside it, or both [both where a click found it, else out]",
+        choices=SIDES,
+        help="fade outside the subject, inside it, or both "
+        f"[{FOUND_FEATHER[1]} where a click found it, else {DRAWN_FEATHER[1]}]",
     )
-    region.add_argument("--degree", type=degree, default=1.0, metavar="D", help="how much light: 0 none to 2 [1]")
+    region.add_argument(
+        "--degree", type=degree, default=1.0, metavar="D", help=f"how much light: 0 none to {MAX_DEGREE:g} [1]"
+    )
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
     command = commands.add_parser("light", parents=[region], help="light the subject of a photo, or of many")
@@ -163,7 +175,7 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
 
         photo = images.read(job.photo)
         ask = asker(retouch.view(photo), "auto", options.device)
-        photo = recipe.light(photo, options.recipe, ask, enhancer or load(options))
+        photo = recipe.light_subjects(photo, options.recipe, ask, enhancer or load(options))
     else:
         photo, mask = read_inputs(options, job.photo, job.mask)
         from ranlen import retouch
@@ -185,7 +197,6 @@ def run_compare(options: argparse.Namespace) -> None:
     from ranlen.cli import sheet
     from ranlen.io import images
     from ranlen.models import weights
-    from ranlen.models.enhancer import METHODS
 
     images.format_of(options.output)
     read_edits(options)

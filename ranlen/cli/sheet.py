@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ranlen.facts import METHODS
 from ranlen.io.images import Photo, preview
 from ranlen.masks.regions import RegionMask, resize
 
-LABELS = {"original": "Original", "global": "Global", "blend": "Blend", "concat": "Concat", "ranlen": "RANLEN"}
+LABELS = {"original": "Original"} | METHODS
 TILE = 720  # longest side of one picture
 GAP = 12
 BACKGROUND = (24, 24, 24)

@@ -32,16 +32,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 
+from ranlen.facts import CLICK_RADIUS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
+from ranlen.masks.boolean import distance, resized, without_holes
 from ranlen.masks.shapes import disc, rectangle, stroke
 
 Tool = Literal["subject", "frame", "part", "click", "box", "brush", "mask", "invert", "grow", "fill"]
 QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers
-CLICK_RADIUS = 2 / 7  # Section 4.2
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
@@ -128,7 +128,7 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
         elif edit.tool == "grow":
             core = _grown(core, edit.radius * min(size))
         elif edit.tool == "fill":
-            core = _filled(core)
+            core = without_holes(core)
         else:
             shape = _shape(edit, size)
             core = core | shape if edit.add else core & ~shape
@@ -145,23 +145,13 @@ def _grown(core: np.ndarray, by: float) -> np.ndarray:
     """What lies within `by` pixels of the core; below 0, what lies deeper in it than that."""
     if not core.any() or core.all():
         return core
-    away = cv2.distanceTransform((~core if by > 0 else core).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return away <= by if by > 0 else away > -by
-
-
-def _filled(core: np.ndarray) -> np.ndarray:
-    """The core without its holes: what cannot be reached from the frame belongs to it."""
-    outside = np.pad(~core, 1, constant_values=True).astype(np.uint8)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return outside[1:-1, 1:-1] != 2
+    return distance(core) <= by if by > 0 else distance(~core) > -by
 
 
 def _shape(edit: Edit, size: Size) -> np.ndarray:
     if edit.tool == "mask":
         bits = np.unpackbits(np.frombuffer(zlib.decompress(edit.bits), np.uint8))
-        cover = bits[: edit.size[0] * edit.size[1]].reshape(edit.size) * np.uint8(255)
-        shrinks = size[0] < edit.size[0]
-        return cv2.resize(cover, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR) >= 128
+        return resized(bits[: edit.size[0] * edit.size[1]].reshape(edit.size).astype(bool), size)
     points = [(x * size[1], y * size[0]) for x, y in edit.points]
     radius = edit.radius * min(size)
     if edit.tool == "click":

@@ -8,22 +8,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
+from ranlen.masks.boolean import distance, resized
 from ranlen.masks.shapes import disc as disc
 from ranlen.masks.shapes import ellipse as ellipse
 from ranlen.masks.shapes import rectangle as rectangle
 from ranlen.masks.shapes import stroke as stroke
-
-Grow = Literal["out", "in", "both"]
-GROW: tuple[Grow, ...] = ("out", "in", "both")
 
 
 def resize(maps: Tensor, size: Size) -> Tensor:
@@ -99,49 +96,49 @@ class RegionMask:
         """The same mask on another device."""
         return RegionMask(self.tensor.to(device))
 
-    def way(self) -> Tensor:
-        """Where a pixel stands on the way out, (N, 1, H, W): from 0 at the edge of A to 1 at the edge of C.
+    def normalised_distance(self) -> Tensor:
+        """How far out a pixel lies, (N, 1, H, W), float32: from 0 at the edge of A to 1 at the edge of C.
 
-        In A the way is negative, in C above 1, both measured in widths of B.
+        Negative in A and above 1 in C, both measured in widths of B.
         """
-        across, widths = self._across
-        areas = zip((self.tensor.detach() >= 0.5).cpu().numpy(), across[:, 0].cpu().numpy(), widths, strict=True)
-        ways = [_beyond(a, a_or_b, way, float(width)) for (a, a_or_b), way, width in areas]
-        return torch.from_numpy(np.stack(ways))[:, None].to(across.device)
+        within, widths = self._within_b
+        areas = zip((self.tensor.detach() >= 0.5).cpu().numpy(), within[:, 0].cpu().numpy(), widths, strict=True)
+        distances = [_continued(a, a_or_b, inner, float(width)) for (a, a_or_b), inner, width in areas]
+        return torch.from_numpy(np.stack(distances))[:, None].to(within.device)
 
     def ramp(self) -> Tensor:
         """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
-        return 1 - self._across[0]
+        return 1 - self._within_b[0]
 
     def transition_width(self) -> Tensor:
         """Mean width of B in pixels, (N,); 1 where there is no B."""
-        return self._across[1]
+        return self._within_b[1]
 
     @cached_property
-    def _across(self) -> tuple[Tensor, Tensor]:
-        """The way, cut to [0, 1], and the width; the distances behind them are worked out once per mask."""
+    def _within_b(self) -> tuple[Tensor, Tensor]:
+        """The normalised distance, cut to [0, 1], and the width; what is behind them is worked out once per mask."""
         inside = (self.tensor.detach() >= 0.5).cpu().numpy()
-        across, widths = zip(*(_across(*areas) for areas in inside), strict=True)
+        within, widths = zip(*(_within_b(*areas) for areas in inside), strict=True)
         device = self.tensor.device
-        return torch.from_numpy(np.stack(across))[:, None].to(device), torch.tensor(widths).to(device)
+        return torch.from_numpy(np.stack(within))[:, None].to(device), torch.tensor(widths).to(device)
 
     @classmethod
     def from_core(
         cls,
         core: np.ndarray,
         *,
-        transition: float = 0.1,
+        transition: float = DRAWN_FEATHER[0],
         transition_px: float | None = None,
-        grow: Grow = "out",
+        grow: Side = DRAWN_FEATHER[1],
         max_side: int | None = None,
     ) -> RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
 
         Args:
             core: (H, W) booleans, True on the subject.
-            transition: width of Area B as a fraction of the short side, in [0, 1].
+            transition: the feather's width: that of Area B, as a fraction of the short side, in [0, 1].
             transition_px: the same in pixels of `core`; wins over `transition` when given.
-            grow: where B lies: "out" around the core (dilation), "in" carved from it (erosion: the core is the outer
+            grow: the feather's side: "out" around the core (dilation), "in" carved from it (erosion: it is the outer
                 limit, as for a segmentation in Section 5.2), or "both", half and half. Carving stops halfway to the
                 core's deepest point, so that Area A never vanishes.
             max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
@@ -159,15 +156,16 @@ class RegionMask:
             raise ValueError(f"transition is a fraction of the short side in [0, 1]; got {transition}")
         if transition_px is not None and not (math.isfinite(transition_px) and 0 <= transition_px <= max(core.shape)):
             raise ValueError(f"transition_px is a width in pixels, from 0 to {max(core.shape)}; got {transition_px}")
-        if grow not in GROW:
-            raise ValueError(f"grow is one of {', '.join(GROW)}; got {grow!r}")
+        if grow not in SIDES:
+            raise ValueError(f"grow is one of {', '.join(SIDES)}; got {grow!r}")
         width = transition * short if transition_px is None else transition_px
 
         scale = _reduction(core.shape, width, max_side)
         if scale < 1:
-            core = _shrink(core, scale, cautious=grow == "in")
+            rows, cols = (max(1, round(side * scale)) for side in core.shape)
+            core = resized(core, (rows, cols), wholly=grow == "in")
             width *= scale
-        outside, inside = _distance(core), _distance(~core)
+        outside, inside = distance(core), distance(~core)
         carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[grow], float(inside.max()) / 2)
         grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[grow]
         # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a
@@ -204,19 +202,10 @@ def smoothstep(ramp: Tensor) -> Tensor:
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def _distance(inside: np.ndarray) -> np.ndarray:
-    """Distance in pixels from each False pixel to the nearest True one; infinite where there is none."""
-    if not inside.any():
-        return np.full(inside.shape, np.inf, np.float32)
-    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # OpenCV's last bits depend on where in memory the arrays lie. But squares of these distances are whole numbers.
-    return np.sqrt(np.rint(distance * distance))
-
-
-def _across(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
-    """The way out of each pixel of B, 0 in A and 1 in C; and the mean width of B."""
+def _within_b(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
+    """The normalised distance of each pixel of B, 0 in A and 1 in C; and the mean width of B."""
     b = a_or_b & ~a
-    to_a, to_c = _distance(a), _distance(~a_or_b)
+    to_a, to_c = distance(a), distance(~a_or_b)
     if np.isinf(to_c).all():  # no Area C: nothing to fade towards
         return np.zeros(a.shape, np.float32), 1.0
     if np.isinf(to_a).all():  # no Area A: the deepest point of B takes its place
@@ -225,12 +214,12 @@ def _across(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
     return np.where(a_or_b, to_a / np.maximum(to_a + to_c, 1e-6), np.float32(1)), width
 
 
-def _beyond(a: np.ndarray, a_or_b: np.ndarray, across: np.ndarray, width: float) -> np.ndarray:
-    """The way `across` B, continued into A and C."""
+def _continued(a: np.ndarray, a_or_b: np.ndarray, within: np.ndarray, width: float) -> np.ndarray:
+    """The normalised distance within B, continued into A and C."""
     if a_or_b.all():
-        return across
-    inside_a, outside = _distance(~a), np.minimum(_distance(a_or_b), sum(a.shape))  # finite without any area, too
-    return np.select([a, a_or_b], [-inside_a / width, across], 1 + outside / width).astype(np.float32)
+        return within
+    inside_a, outside = distance(~a), np.minimum(distance(a_or_b), sum(a.shape))  # finite without any area, too
+    return np.select([a, a_or_b], [-inside_a / width, within], 1 + outside / width).astype(np.float32)
 
 
 def _reduction(shape: tuple[int, ...], width: float, max_side: int | None) -> float:
@@ -239,10 +228,3 @@ def _reduction(shape: tuple[int, ...], width: float, max_side: int | None) -> fl
         return 1.0
     scale = max(max_side / max(shape), 8 / max(width, 1e-6))
     return scale if scale < 0.75 else 1.0  # a small reduction costs a rim and saves little
-
-
-def _shrink(core: np.ndarray, scale: float, *, cautious: bool) -> np.ndarray:
-    """A smaller core. Cautious: only cells that it covers wholly count; otherwise, by half."""
-    height, width = (max(1, round(side * scale)) for side in core.shape)
-    cover = cv2.resize(core.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_AREA)
-    return cover == 255 if cautious else cover >= 128

@@ -11,16 +11,35 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ranlen.geometry import Point, Size
+from ranlen.geometry import Box, Point, Size
 
 
 def disc(size: Size, center: Point, radius: float) -> np.ndarray:
-    """Booleans (H, W), True where a pixel's centre lies within `radius` pixels of `center` (x, y)."""
+    """A disc.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        center: (x, y) in pixels; may lie outside.
+        radius: in pixels.
+
+    Returns:
+        Booleans (H, W), True where a pixel's centre lies within `radius` of `center`.
+    """
     return ellipse(size, center, (radius, radius))
 
 
 def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.ndarray:
-    """Booleans (H, W), True inside an ellipse of `radii` (along x, along y), turned by `angle` radians."""
+    """An ellipse.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        center: (x, y) in pixels; may lie outside.
+        radii: (along x, along y) before it is turned, in pixels, above 0.
+        angle: in radians, clockwise as seen on a screen.
+
+    Returns:
+        Booleans (H, W), True inside.
+    """
     inside = np.zeros(size, bool)
     reach = max(radii) + 1
     # Only the box around it is computed: a full frame of floats would be many times the photo.
@@ -34,8 +53,16 @@ def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.n
     return inside
 
 
-def rectangle(size: Size, box: tuple[float, float, float, float]) -> np.ndarray:
-    """Booleans (H, W), True inside the box (x0, y0, x1, y1); its corners may come in any order."""
+def rectangle(size: Size, box: Box) -> np.ndarray:
+    """A rectangle.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        box: (left, top, right, bottom) in pixels; corners may come in any order and lie outside.
+
+    Returns:
+        Booleans (H, W), True where a pixel's centre lies inside.
+    """
     x0, x1 = sorted((box[0], box[2]))
     y0, y1 = sorted((box[1], box[3]))
     y, x = np.ogrid[: size[0], : size[1]]
@@ -43,7 +70,16 @@ def rectangle(size: Size, box: tuple[float, float, float, float]) -> np.ndarray:
 
 
 def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
-    """Booleans (H, W), True within `radius` pixels of the line through `points` (x, y), to about a pixel."""
+    """A brush stroke.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        points: (x, y) in pixels, in the order they were drawn; at least one.
+        radius: of the brush, in pixels.
+
+    Returns:
+        Booleans (H, W), True within `radius` of the line through `points`, to about a pixel.
+    """
     canvas = np.zeros(size, np.uint8)
     # cv2 puts pixel centres at integers and takes fixed-point coordinates: 4 bits are a sixteenth of a pixel.
     fixed = np.round((np.asarray(points, np.float64).reshape(-1, 2) - 0.5) * 16).astype(np.int32)
@@ -53,28 +89,3 @@ def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
     for end in (fixed[0], fixed[-1]):
         cv2.circle(canvas, (int(end[0]), int(end[1])), round(max(radius - 0.4, 0.1) * 16), 1, -1, cv2.LINE_8, 4)
     return canvas.astype(bool)
-
-
-def enlarged(core: np.ndarray, size: Size) -> np.ndarray:
-    """A shape at a size no smaller; its borders get smooth where that is at least twice as large."""
-    if min(size[0] / core.shape[0], size[1] / core.shape[1]) < 2:
-        return sampled(core, size)
-    return cv2.resize(core.astype(np.uint8) * 255, size[::-1], interpolation=cv2.INTER_LINEAR) >= 128
-
-
-def sampled(core: np.ndarray, size: Size) -> np.ndarray:
-    """A shape at another size, by the pixel in the middle of each cell: takes back `enlarged`, to the pixel.
-
-    At twice the size, that pixel lies within a quarter of a cell of the cell's middle, where more than half of what
-    `enlarged` weighs is the cell's own.
-    """
-    rows, cols = (((np.arange(new) + 0.5) * (old / new)).astype(int) for new, old in zip(size, core.shape, strict=True))
-    return core[rows[:, None], cols]
-
-
-def drawn_at(core: np.ndarray, size: Size) -> np.ndarray | None:
-    """The shape at a smaller size that `enlarged` makes it of, to the pixel; none where there is no such shape."""
-    if core.shape == size:
-        return core
-    coarse = sampled(core, size)
-    return coarse if np.array_equal(enlarged(coarse, core.shape), core) else None

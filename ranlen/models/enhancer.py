@@ -17,17 +17,17 @@ WORKING_SIZE = 256
 
 
 def whole_frame(mask: RegionMask) -> None:
-    """No window: the light may reach everywhere."""
+    """No attenuation: the light may reach everywhere."""
     return None
 
 
-def fade(mask: RegionMask) -> Tensor:
+def across_b(mask: RegionMask) -> Tensor:
     """A smooth ramp over the whole of Area B: what a photo editor would do by hand."""
     return smoothstep(mask.ramp())
 
 
 def keep_area_c(mask: RegionMask) -> Tensor:
-    """Open over A and the inner half of B, then smoothly shut: the network fades the light, the window ends it."""
+    """Open over A and the inner half of B, then smoothly shut: the network fades the light, this ends it."""
     return smoothstep(2 * mask.ramp())
 
 
@@ -54,7 +54,8 @@ class Method:
         mask_in_input: concatenate the mask to the network's input.
         norm: what stands at the backbone's norm slots, built from a number of channels.
         tail: what comes after its output, likewise.
-        window: where the product lets the light through: RegionMask -> (N, 1, H, W), or none for the whole frame.
+        attenuation: how much of the light the product lets through: RegionMask -> (N, 1, H, W) in [0, 1], or none
+            for all of it everywhere.
         weights: the method whose weights it runs on, when it has none of its own.
         areas: what of the mask the network is told, and trained by.
     """
@@ -62,19 +63,19 @@ class Method:
     mask_in_input: bool
     norm: Callable[[int], MaskedLayer]
     tail: Callable[[int], MaskedLayer]
-    window: Callable[[RegionMask], Tensor | None]
+    attenuation: Callable[[RegionMask], Tensor | None]
     weights: str | None = None
     areas: Callable[[Tensor], Tensor] = three_areas
 
 
 METHODS = {
     "global": Method(False, PlainNorm, PlainTail, whole_frame),
-    "blend": Method(False, PlainNorm, PlainTail, fade, weights="global"),
+    "blend": Method(False, PlainNorm, PlainTail, across_b, weights="global"),
     "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
     "ranlen": Method(False, RanlenNorm, RanlenTail, end_late),
 }
 
-# What Section 4.3.2 compares with: to train and to score, not to use. No window: it would hide the edges they leave.
+# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated, or their edges would be hidden.
 ABLATIONS = {
     "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas),  # no gradient-smooth loss, Fig. 6
     "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
@@ -142,7 +143,7 @@ class Enhancer(nn.Module):
             detail: the image at the size the light is wanted in, where that is not the size of `image`.
 
         Returns:
-            A light field, as the network made it: no window.
+            A light field, as the network made it: not attenuated anywhere.
         """
         size = (WORKING_SIZE, WORKING_SIZE)
         small, mask = resize(image, size), resize(self.method.areas(mask), size)
@@ -151,7 +152,19 @@ class Enhancer(nn.Module):
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:
-        """The light of an image, in evaluation mode; arguments as in `forward`."""
+        """Predict the light of images in evaluation mode, without gradients; threads may share the enhancer.
+
+        Args:
+            image: (N, 3, H, W) in [0, 1], RGB, floats on the enhancer's device.
+            mask: N masks of any size, on the same device.
+
+        Returns:
+            A light field for all N, as the network made it: not attenuated anywhere.
+
+        Raises:
+            ValueError: another shape, or not as many masks as images.
+            RuntimeError: the enhancer is in training mode.
+        """
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"an image is a tensor (N, 3, H, W); got {tuple(image.shape)}")
         if len(image) != len(mask.tensor):

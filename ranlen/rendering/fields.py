@@ -8,74 +8,83 @@ cross: what was not clipped in the photo stays unclipped.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ranlen.facts import MAX_DEGREE
 from ranlen.masks.regions import resize
 
-MAX_DEGREE = 2.0
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
 SHADOW = 0.03  # grey value at which a pixel's colour is half trusted: 8 of 255
-ROWS = 128  # of pixels that a grid is read for at a time: twelve numbers a pixel fill memory fast
-SPARED = 3.0  # log gain that white is spared; any more would turn the order of tones round
-
-
-class LightField(Protocol):
-    """A predicted light, small and independent of the photo's size."""
-
-    def maps(self) -> Tensor:
-        """The field as maps (N, K, h, w) in which 0 is neutral."""
-        ...
-
-    def with_maps(self, maps: Tensor) -> LightField:
-        """A field of the same kind made of other maps."""
-        ...
-
-    def dosed(self, degree: float) -> Dose:
-        """So much of it, ready for pixels."""
-        ...
-
-    def apply(self, image: Tensor, degree: float) -> Tensor:
-        """Light an image (N, 3, h, w) of the field's own size; colours in shadows stay."""
-        ...
-
-    def scaled(self, alpha: float) -> LightField:
-        """The paper's own control (Section 3.4): the whole predicted map times alpha, Area C included."""
-        ...
+PROTECTED = 3.0  # log gain that white is protected from; any more would turn the order of tones round
 
 
 @dataclass(frozen=True)
-class Dose:
-    """A field under one degree: all that is worked out before a pixel is seen, at the size of the field.
+class LightField(ABC):
+    """A predicted light, small and independent of the photo's size.
 
     Attributes:
-        kind: "gain" for a log gain, "curves" for curves.
-        maps: (N, 3, h, w), or (N, 3 * steps, h, w) of curves; 0 is neutral.
-        sparing: (N, 3, h, w) in (0, 1], how much of the sparing that `share` gives highlights applies; or none, for
-            all of it everywhere.
+        maps: (N, K, h, w), floats on any device; 0 changes nothing. What other values do, each class says.
     """
 
-    kind: Literal["gain", "curves"]
     maps: Tensor
-    sparing: Tensor | None
 
-    def apply(self, image: Tensor) -> Tensor:
-        """Light an image (N, 3, h, w) of the maps' size."""
-        if self.kind == "gain":
-            illumination = torch.exp(-self.maps * share(image, self.sparing))
-            return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
-        for curve in (self.maps.unflatten(1, (-1, 3)) * share(image, self.sparing)[:, None]).unbind(1):
-            image = image + curve * (image * image - image)
-        return image
+    def with_maps(self, maps: Tensor) -> LightField:
+        """A field of the same kind made of other maps (N, K, h, w), of any size."""
+        return type(self)(maps)
+
+    @abstractmethod
+    def at_degree(self, degree: float) -> ScaledField:
+        """The field times a degree from 0 to 2; the degree applies at the field's own size."""
+
+    @abstractmethod
+    def relight(self, image: Tensor, strength: Tensor) -> Tensor:
+        """Light an image (N, 3, h, w) in [0, 1] of the maps' size, by the maps times a strength (N, 1 or 3, h, w)."""
+
+    @abstractmethod
+    def times_alpha(self, alpha: float) -> LightField:
+        """The paper's own control (Section 3.4): the whole predicted map times alpha, Area C included.
+
+        Raises:
+            ValueError: an alpha that makes no sense.
+        """
 
 
 @dataclass(frozen=True)
-class Illumination:
+class ScaledField:
+    """A light field under one degree, and how much of it highlights get: all that is worked out before pixels are seen.
+
+    Attributes:
+        field: its maps are already times the degree.
+        protection: (N, 3, h, w) in (0, 1], how much of `highlight_protection` applies; none for all of it everywhere.
+    """
+
+    field: LightField
+    protection: Tensor | None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> ScaledField:
+        """The same with maps and protection changed alike: resized, cut out, moved to a device."""
+        protection = None if self.protection is None else change(self.protection)
+        return ScaledField(self.field.with_maps(change(self.field.maps)), protection)
+
+    def relight(self, image: Tensor, attenuation: Tensor | None = None) -> Tensor:
+        """Light an image (N, 3, h, w) in [0, 1] of the maps' size; colours in shadows fade as these are lifted.
+
+        Args:
+            image: what to light.
+            attenuation: (N, 1, h, w) in [0, 1], how much of the light each pixel may get; none for all.
+        """
+        field = self.field if attenuation is None else self.field.with_maps(self.field.maps * attenuation)
+        return desaturate_shadows(image, field.relight(image, 1 - highlight_protection(image, self.protection)))
+
+
+@dataclass(frozen=True)
+class Illumination(LightField):
     """A Retinex light: the photo I divided by an illumination S, held as its log gain, -log S.
 
     DeepUPE clips S to [I, 1], which is where lamps burn out: whatever is brighter than S turns white. Here S slides
@@ -84,10 +93,8 @@ class Illumination:
     logit(I / S') = logit(I) + log gain, which is why a degree can be a factor on it.
 
     Attributes:
-        log_gain: (N, 3, h, w); 0 leaves a pixel as it is, log 2 doubles a dark one.
+        maps: log gain (N, 3, h, w); 0 leaves a pixel as it is, log 2 doubles a dark one.
     """
-
-    log_gain: Tensor
 
     @classmethod
     def between(cls, image: Tensor, lit: Tensor) -> Illumination:
@@ -95,100 +102,45 @@ class Illumination:
         dark, bright = (picture.clamp(0.002, 0.998) for picture in (image, lit))  # half a level from black and white
         return cls(bright.logit() - dark.logit())
 
-    def maps(self) -> Tensor:
-        return self.log_gain
+    def at_degree(self, degree: float) -> ScaledField:
+        log_gain = (degree * self.maps).clamp_(-MAX_LOG_GAIN, MAX_LOG_GAIN)  # in place: fresh memory is dear
+        return ScaledField(Illumination(log_gain), _protection(log_gain))
 
-    def with_maps(self, maps: Tensor) -> Illumination:
-        return Illumination(maps)
+    def relight(self, image: Tensor, strength: Tensor) -> Tensor:
+        illumination = torch.exp(-self.maps * strength)
+        return image / (illumination + (1 - illumination) * image).clamp(min=1e-6)
 
-    def dosed(self, degree: float) -> Dose:
-        log_gain = (degree * self.log_gain).clamp_(-MAX_LOG_GAIN, MAX_LOG_GAIN)  # in place: fresh memory is dear
-        return Dose("gain", log_gain, sparing(log_gain))
-
-    def apply(self, image: Tensor, degree: float) -> Tensor:
-        return self.dosed(degree).apply(image)
-
-    def scaled(self, alpha: float) -> Illumination:
+    def times_alpha(self, alpha: float) -> Illumination:
         """S times alpha: the picture gets brighter as alpha falls (Fig. 8)."""
         if not (math.isfinite(alpha) and alpha > 0):
             raise ValueError(f"alpha multiplies the illumination and must be above 0; got {alpha}")
-        return Illumination(self.log_gain - math.log(alpha))
+        return Illumination(self.maps - math.log(alpha))
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(LightField):
     """The curves of Zero-DCE and STAR-DCE: x + r (x^2 - x) once per step; each keeps 0, 1 and the order of tones.
 
     Attributes:
-        curves: (N, 3 * steps, h, w) in [-1, 1], three channels per step; 0 is neutral and negative values brighten.
+        maps: r (N, 3 * steps, h, w) in [-1, 1], three channels per step; 0 is neutral and negative values brighten.
     """
 
-    curves: Tensor
-
-    def maps(self) -> Tensor:
-        return self.curves
-
-    def with_maps(self, maps: Tensor) -> Curves:
-        return Curves(maps)
-
-    def dosed(self, degree: float) -> Dose:
-        curves = (degree * self.curves).clamp(-1, 1)
+    def at_degree(self, degree: float) -> ScaledField:
+        curves = (degree * self.maps).clamp(-1, 1)
         size = curves.abs().unflatten(1, (-1, 3))
-        return Dose("curves", curves, sparing((size / (1.01 - size)).sum(1)))  # how fast the log gain grows near white
+        near_white = (size / (1.01 - size)).sum(1)  # how fast the log gain grows there
+        return ScaledField(Curves(curves), _protection(near_white))
 
-    def apply(self, image: Tensor, degree: float) -> Tensor:
-        return self.dosed(degree).apply(image)
+    def relight(self, image: Tensor, strength: Tensor) -> Tensor:
+        for curve in (self.maps.unflatten(1, (-1, 3)) * strength[:, None]).unbind(1):
+            image = image + curve * (image * image - image)
+        return image
 
-    def scaled(self, alpha: float) -> Curves:
+    def times_alpha(self, alpha: float) -> Curves:
         """The curve maps times alpha: the picture gets brighter as alpha rises."""
         if not (math.isfinite(alpha) and alpha >= 0):
             raise ValueError(f"alpha multiplies the curves and must be at least 0; got {alpha}")
-        return Curves((alpha * self.curves).clamp(-1, 1))
-
-
-@dataclass(frozen=True)
-class BilateralGrid:
-    """Affine models of the log gain in a coarse grid over place and tone (HDRNet, DeepUPE); `slice` reads it out.
-
-    Attributes:
-        grid: (N, 12, depth, gh, gw): a 3 x 4 matrix per cell, rows first, to be applied to (R, G, B, 1).
-        guide: (N, 1, h, w) in [0, 1]: at which depth each pixel reads the grid.
-        image: (N, 3, h, w): the pixels the matrices are applied to.
-    """
-
-    grid: Tensor
-    guide: Tensor
-    image: Tensor
-
-    def slice(self) -> Illumination:
-        """Read the grid at every pixel, trilinearly, cell centres at half-integers and edges repeated."""
-        batch, _, height, width = self.guide.shape
-        y, x = ((torch.arange(n, device=self.guide.device) * 2 + 1) / n - 1 for n in (height, width))
-        log_gain = []
-        parts = (part.split(ROWS, dim=-2) for part in (y[:, None], self.guide, self.image))
-        for rows, guide, image in zip(*parts, strict=True):
-            place = torch.stack([x.expand(len(rows), width), rows.expand(len(rows), width)], dim=-1)
-            place = place.expand(batch, -1, -1, 2)
-            where = torch.cat([place, guide[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(self.grid.dtype)
-            models = F.grid_sample(self.grid, where, padding_mode="border", align_corners=False)[:, :, 0]
-            matrix = models.unflatten(1, (3, 4))
-            log_gain.append((matrix[:, :, :3] * image[:, None]).sum(2) + matrix[:, :, 3])
-        return Illumination(torch.cat(log_gain, dim=2))
-
-    def maps(self) -> Tensor:
-        return self.slice().maps()
-
-    def with_maps(self, maps: Tensor) -> Illumination:
-        return Illumination(maps)
-
-    def dosed(self, degree: float) -> Dose:
-        return self.slice().dosed(degree)
-
-    def apply(self, image: Tensor, degree: float) -> Tensor:
-        return self.dosed(degree).apply(image)
-
-    def scaled(self, alpha: float) -> Illumination:
-        return self.slice().scaled(alpha)
+        return Curves((alpha * self.maps).clamp(-1, 1))
 
 
 def check_degree(degree: float) -> float:
@@ -200,32 +152,32 @@ def check_degree(degree: float) -> float:
     return degree
 
 
-def share(image: Tensor, sparing: Tensor | None) -> Tensor:
-    """How much of the light each pixel gets: all in the dark, little in highlights; a lamp needs no lighting.
+def highlight_protection(image: Tensor, protection: Tensor | None) -> Tensor:
+    """What share of the light each pixel does not get: none in the dark, most in highlights; a lamp needs no lighting.
 
-    1 - x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
-    spared as much as under 3 and no more.
+    x^4 of its brightest channel x, which keeps the order of tones up to a log gain of 3; beyond, highlights are
+    protected as much as under 3 and no more.
 
     Args:
         image: (N, 3, H, W) in [0, 1].
-        sparing: (N, 3, H, W) or none, from `sparing`.
+        protection: (N, 3, H, W) or none, of a `ScaledField`.
 
     Returns:
-        (N, 3, H, W), or (N, 1, H, W) where nothing is spared less.
+        (N, 3, H, W), or (N, 1, H, W) where all of it applies.
     """
     highlights = image.amax(1, keepdim=True) ** 4
-    return 1 - (highlights if sparing is None else highlights * sparing)
+    return highlights if protection is None else highlights * protection
 
 
-def sparing(log_gain: Tensor) -> Tensor | None:
+def _protection(log_gain: Tensor) -> Tensor | None:
     """1 up to a log gain (absolute) of 3; beyond, what makes their product 3. None where all of it is 1, as usual."""
     least, most = torch.aminmax(log_gain.detach())
-    if max(-least, most) <= SPARED:
+    if max(-least, most) <= PROTECTED:
         return None
-    return SPARED / log_gain.abs().clamp(min=SPARED)
+    return PROTECTED / log_gain.abs().clamp(min=PROTECTED)
 
 
-def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
+def desaturate_shadows(image: Tensor, lit: Tensor) -> Tensor:
     """Take colour out of deep shadows as far as they were lifted: there it is noise, rounding and compression.
 
     The share taken out is (1 - grey before / grey after) SHADOW / (grey before + SHADOW): nothing where no light was
@@ -234,6 +186,9 @@ def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
     Args:
         image: (N, 3, H, W) in [0, 1].
         lit: the same after lighting.
+
+    Returns:
+        `lit` (N, 3, H, W), greyer in deep shadows.
     """
     weights = image.new_tensor(GREY).view(1, 3, 1, 1)
     before, after = (weights * image).sum(1, keepdim=True), (weights * lit).sum(1, keepdim=True)
@@ -241,21 +196,23 @@ def mute_shadows(image: Tensor, lit: Tensor) -> Tensor:
     return lit + lifted * (SHADOW / (before + SHADOW)) * (after - lit)
 
 
-def render(field: LightField, image: Tensor, degree: float = 1.0, window: Tensor | None = None) -> Tensor:
+def render(field: LightField, image: Tensor, degree: float = 1.0, attenuation: Tensor | None = None) -> Tensor:
     """Light an image with a field of any size; differentiable, and the reference that `fullsize` is held to.
 
     The degree applies at the field's size: enlarging is the last thing that happens to a light.
 
     Args:
         field: the light.
-        image: (N, 3, H, W) in [0, 1].
+        image: (N, 3, H, W) in [0, 1], on the field's device.
         degree: how much of the light, in [0, 2]: 0 none, 1 as trained.
-        window: (N, 1, h, w) in [0, 1], or none: how much of the light each place may get; 0 means untouched.
+        attenuation: (N, 1, h, w) in [0, 1], or none: how much of the light each place may get; 0 means untouched.
+
+    Returns:
+        The lit image (N, 3, H, W) in [0, 1].
+
+    Raises:
+        ValueError: a degree that makes no sense.
     """
-    dose = field.dosed(check_degree(degree))
     size = (image.shape[-2], image.shape[-1])
-    maps = resize(dose.maps, size)
-    if window is not None:
-        maps = maps * resize(window, size)
-    spare = None if dose.sparing is None else resize(dose.sparing, size)
-    return mute_shadows(image, Dose(dose.kind, maps, spare).apply(image))
+    scaled = field.at_degree(check_degree(degree)).each(lambda maps: resize(maps, size))
+    return scaled.relight(image, None if attenuation is None else resize(attenuation, size))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from importlib.util import find_spec
 
+from ranlen.facts import SEGMENTERS
 from ranlen.segment import checkpoints
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.prompts import Segmenter
 
-SEGMENTERS = ("auto", "sam", "grabcut")
 VARIABLE = "RANLEN_SEGMENTER"  # one of them; what auto means on this machine
 
 
@@ -18,8 +17,8 @@ def choose(name: str = "auto", device: Callable[[], str] = lambda: "cpu") -> tup
     """A segmenter and one sentence on why it is this one.
 
     Args:
-        name: one of `SEGMENTERS`; auto is what RANLEN_SEGMENTER says, or SAM where its package is installed, else
-            GrabCut. Which SAM: the one that RANLEN_SAM_CHECKPOINT names, or MobileSAM, which comes with us and is quick
+        name: one of `facts.SEGMENTERS`; auto is what RANLEN_SEGMENTER says, or SAM, or GrabCut where SAM's weights were
+            left out. Which SAM: the one RANLEN_SAM_CHECKPOINT names, or MobileSAM, which comes with us and is quick
             on any machine; sam prefers what is in the Hugging Face cache to the latter.
         device: says where SAM runs; asked only then, because the answer may take torch.
 
@@ -33,8 +32,6 @@ def choose(name: str = "auto", device: Callable[[], str] = lambda: "cpu") -> tup
         raise SegmenterError(f"unknown segmenter {name!r}; known are {', '.join(SEGMENTERS)}")
     if name == "grabcut":
         return GrabCut(), "GrabCut, as asked"
-    if name == "auto" and find_spec("segment_anything") is None:
-        return GrabCut(), "GrabCut: SAM needs `pip install segment-anything`"
     found = checkpoints.find() if name == "sam" else checkpoints.named() or checkpoints.shipped()
     if name == "auto" and found is None:
         return GrabCut(), f"GrabCut: no SAM checkpoint on this machine (set {checkpoints.VARIABLE} to have one)"

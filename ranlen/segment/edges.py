@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ranlen.geometry import Pixel, Size
+from ranlen.masks.boolean import sampled, without_holes
+
 GUIDE = 2048  # longest side at which borders are refined; the rest is upsampling
 SPECK = 1 / 2000  # of the frame: smaller pieces and holes are nobody's intention
 TINY = 16  # shortest side of a mask whose border is worth refining
 CROSS = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
 SMOOTHNESS = 1e-3  # of the guided filter: differences in brightness below its square root are noise
-
-
-Pixel = tuple[int, int]  # (x, y)
 
 
 def tidy(mask: np.ndarray, inside: Sequence[Pixel] = (), outside: Sequence[Pixel] = ()) -> np.ndarray:
@@ -35,15 +35,6 @@ def tidy(mask: np.ndarray, inside: Sequence[Pixel] = (), outside: Sequence[Pixel
     return without_holes(np.isin(labels, list(chosen)), outside)
 
 
-def without_holes(mask: np.ndarray, outside: Sequence[Pixel] = ()) -> np.ndarray:
-    """A mask (H, W) with its holes filled, except for those that hold one of the pixels `outside`."""
-    ground = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
-    for x, y in ((-1, -1), *outside):
-        if ground[y + 1, x + 1] == 1:
-            cv2.floodFill(ground, None, (x + 1, y + 1), 2)
-    return ground[1:-1, 1:-1] != 2
-
-
 def without_specks(mask: np.ndarray) -> np.ndarray:
     """A mask (H, W) without small holes and small pieces; its largest piece stays, however small."""
     for side in (False, True):
@@ -54,7 +45,7 @@ def without_specks(mask: np.ndarray) -> np.ndarray:
     return mask
 
 
-def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int], reach: float = 1) -> np.ndarray:
+def refine(mask: np.ndarray, guide: np.ndarray, size: Size, reach: float = 1) -> np.ndarray:
     """Put a coarse mask's border where the photo has one.
 
     A guided filter (He et al., 2010) on the photo seen along the colour that tells the subject from what is around it;
@@ -72,7 +63,7 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int], reach: fl
     """
     height, width = guide.shape[:2]
     if min(mask.shape) < TINY:
-        return _enlarged(mask, size)
+        return sampled(mask, size)
     radius = max(1, round(reach * max(height / mask.shape[0], width / mask.shape[1]) / 2))
     soft = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     rows, columns = around(soft > 0, 4 * radius)
@@ -82,11 +73,7 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: tuple[int, int], reach: fl
     if (height, width) != tuple(size):
         soft = cv2.resize(soft, size[::-1], interpolation=cv2.INTER_LINEAR)
     refined = soft > 0.5
-    return refined if refined.any() else _enlarged(mask, size)  # a speck is thinner than the filter
-
-
-def _enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST).astype(bool)
+    return refined if refined.any() else sampled(mask, size)  # a speck is thinner than the filter
 
 
 def around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:

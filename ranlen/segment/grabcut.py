@@ -36,12 +36,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ranlen.geometry import Point
+from ranlen.geometry import Box, Pixel, Point, Size
 from ranlen.io.images import Photo, preview
+from ranlen.masks import boolean
 from ranlen.masks.shapes import rectangle
 from ranlen.segment import edges
 from ranlen.segment.brighten import brightened
-from ranlen.segment.edges import Pixel
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 
 ITERATIONS = 3
@@ -62,8 +62,6 @@ SMALL = 0.2  # radius of a small error, in square roots of the subject's area
 ALONE = 1.3  # discs of an error: a correction that adds no more found nothing
 FLAT = 2.0  # standard deviation of a photo in which nothing can be told from anything
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -76,7 +74,7 @@ class Prepared:
         guide: (H, W, 3) uint8, what borders are refined on.
     """
 
-    size: tuple[int, int]
+    size: Size
     small: np.ndarray
     middle: np.ndarray
     guide: np.ndarray
@@ -112,7 +110,7 @@ class GrabCut:
             x, y = next(point for point, pixel in zip(prompts.inside, inside, strict=True) if pixel in both)
             raise PromptError(f"the point {x:g},{y:g} is marked both as the subject and as not the subject: undo one")
         if prompts.mask is not None and prompts.level == 0:
-            before = resized(prompts.mask, prepared.middle.shape[:2])
+            before = boolean.resized(prompts.mask, prepared.middle.shape[:2])
             error = correction(before, prepared, prompts)
             if error is not None and error.radius <= SMALL * before.sum() ** 0.5:
                 mask = correct(before, error, prepared, prompts)
@@ -124,7 +122,7 @@ class GrabCut:
         if not mask.any():
             raise PromptError("nothing was found there: click the subject, or draw a larger box around it")
         mask = closer(edges.refine(mask, prepared.guide, prepared.guide.shape[:2], BAND), prepared, prompts)
-        return resized(mask, prepared.size)
+        return boolean.resized(mask, prepared.size)
 
 
 def closer(mask: np.ndarray, prepared: Prepared, prompts: Prompts) -> np.ndarray:
@@ -137,7 +135,7 @@ def closer(mask: np.ndarray, prepared: Prepared, prompts: Prompts) -> np.ndarray
         return mask
     small = blurred(reduced(view))
     shape = small.shape[:2]
-    probable = resized(part, shape)
+    probable = boolean.resized(part, shape)
     window = placed(rows, columns, guide.shape[:2], prepared.size)
     inside, outside = (pixels(points, prepared.size, shape, window) for points in (prompts.inside, prompts.outside))
     trimap = np.where(probable, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -161,7 +159,7 @@ def correction(before: np.ndarray, prepared: Prepared, prompts: Prompts) -> Corr
     if len(wrong) != 1 or not before.any():
         return None
     (x, y), add = wrong[0]
-    return Correction((x, y), add, float(to_border(before)[y, x]))
+    return Correction((x, y), add, float(boolean.to_border(before)[y, x]))
 
 
 def correct(before: np.ndarray, error: Correction, prepared: Prepared, prompts: Prompts) -> np.ndarray:
@@ -173,7 +171,7 @@ def correct(before: np.ndarray, error: Correction, prepared: Prepared, prompts: 
     small = preview(Photo(np.ascontiguousarray(prepared.middle[rows, columns])), WINDOW)
     shape = small.shape[:2]
     scale = shape[1] / part.shape[1]
-    known = resized(part, shape)
+    known = boolean.resized(part, shape)
     window = placed(rows, columns, before.shape, prepared.size)
     clicks = [pixels(points, prepared.size, shape, window) for points in (prompts.outside, prompts.inside)]
     place = (min(int((x - columns.start + 0.5) * scale), shape[1] - 1),
@@ -187,7 +185,7 @@ def correct(before: np.ndarray, error: Correction, prepared: Prepared, prompts: 
     answer = cv2.morphologyEx(answer.astype(np.uint8), cv2.MORPH_OPEN, edges.CROSS).astype(bool) | (mended & error.add)
     changed = (answer & ~known if error.add else known & ~answer) | mended
     _, pieces = cv2.connectedComponents(changed.astype(np.uint8))
-    changed = resized(pieces == pieces[place[1], place[0]], part.shape)
+    changed = boolean.resized(pieces == pieces[place[1], place[0]], part.shape)
     disc = discs(before.shape, [error.place], np.full(before.shape, 0.9 * error.radius))
     after = before.copy()
     after[rows, columns] = part | changed if error.add else part & ~changed
@@ -196,9 +194,7 @@ def correct(before: np.ndarray, error: Correction, prepared: Prepared, prompts: 
     return edges.tidy(after, inside, outside)
 
 
-def pixels(
-    points: Sequence[Point], size: tuple[int, int], shape: tuple[int, ...], window: Box | None = None
-) -> list[Pixel]:
+def pixels(points: Sequence[Point], size: Size, shape: tuple[int, ...], window: Box | None = None) -> list[Pixel]:
     """The pixels (x, y) that points of the photo fall on in a copy of `shape`, of all of it or of a window in it."""
     left, top, right, bottom = window or (0, 0, size[1], size[0])
     width, height = right - left, bottom - top
@@ -209,7 +205,7 @@ def pixels(
     ]
 
 
-def placed(rows: slice, columns: slice, shape: tuple[int, ...], size: tuple[int, int]) -> Box:
+def placed(rows: slice, columns: slice, shape: tuple[int, ...], size: Size) -> Box:
     """Where rows and columns of a copy of `shape` lie in a photo of `size`."""
     down, across = size[0] / shape[0], size[1] / shape[1]
     return (columns.start * across, rows.start * down,
@@ -217,7 +213,7 @@ def placed(rows: slice, columns: slice, shape: tuple[int, ...], size: tuple[int,
 
 
 def in_box(
-    prompts: Prompts, size: tuple[int, int], shape: tuple[int, ...], window: Box | None = None, scale: float = 1
+    prompts: Prompts, size: Size, shape: tuple[int, ...], window: Box | None = None, scale: float = 1
 ) -> np.ndarray:
     """Booleans of `shape`, True in the box, or everywhere if there is none; `scale` shrinks it towards its middle."""
     if prompts.box is None:
@@ -246,12 +242,12 @@ def start(prepared: Prepared, prompts: Prompts, inside: list[Pixel], outside: li
     possible = to_inside <= REACH * circle
     known = np.full(size, SEED * unit)
     if prompts.mask is not None and prompts.level == 0:  # the answer so far is a better guess than any circle
-        mask = cv2.resize(prompts.mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_AREA)
-        depth = to_border(mask)
+        mask = boolean.resized(prompts.mask, size)
+        depth = boolean.to_border(mask)
         known = np.minimum(known, depth)  # a correction is no larger than the error it is the middle of
         missed = [(x, y) for x, y in inside if not mask[y, x]]
-        probable = mask.astype(bool) | discs(size, missed, np.minimum(depth, circle))
-        possible |= (mask > 0) | (depth <= circle)
+        probable = mask | discs(size, missed, np.minimum(depth, circle))
+        possible |= mask | (depth <= circle)
     if prompts.box is not None:
         box = in_box(prompts, prepared.size, size)
         if not inside and (prompts.mask is None or prompts.level != 0):
@@ -267,7 +263,7 @@ def start(prepared: Prepared, prompts: Prompts, inside: list[Pixel], outside: li
     return trimap
 
 
-def discs(size: tuple[int, int], points: list[Pixel], radii: np.ndarray) -> np.ndarray:
+def discs(size: Size, points: list[Pixel], radii: np.ndarray) -> np.ndarray:
     """Booleans (h, w), True around each point as far as `radii` (h, w) says there, and on the point itself."""
     canvas = np.zeros(size, np.uint8)
     for x, y in points:
@@ -286,20 +282,12 @@ def cut(small: np.ndarray, trimap: np.ndarray, iterations: int) -> np.ndarray:
     return (answer == cv2.GC_FGD) | (answer == cv2.GC_PR_FGD)
 
 
-def distance(size: tuple[int, int], points: list[Pixel]) -> np.ndarray:
+def distance(size: Size, points: list[Pixel]) -> np.ndarray:
     """Distance of each pixel (h, w) to the nearest of some pixels (x, y); infinite where there are none."""
-    if not points:
-        return np.full(size, np.inf, np.float32)
-    away = np.ones(size, np.uint8)
+    there = np.zeros(size, bool)
     for x, y in points:
-        away[y, x] = 0
-    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-
-
-def to_border(mask: np.ndarray) -> np.ndarray:
-    """Distance of each pixel of a mask (h, w) to the nearest one on the other side."""
-    sides = (mask.astype(np.uint8), (mask == 0).astype(np.uint8))
-    return np.maximum(*(cv2.distanceTransform(side, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) for side in sides))
+        there[y, x] = True
+    return boolean.distance(there)
 
 
 def rim(size: tuple[int, ...]) -> np.ndarray:
@@ -307,17 +295,6 @@ def rim(size: tuple[int, ...]) -> np.ndarray:
     frame = np.ones(size, bool)
     frame[1:-1, 1:-1] = False
     return frame
-
-
-def resized(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A mask (H, W) at another size: a pixel is in it if half of it is."""
-    if mask.shape == tuple(shape):
-        return mask
-    smaller = shape[0] < mask.shape[0] or shape[1] < mask.shape[1]
-    share = cv2.resize(
-        mask.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    )
-    return share >= 0.5
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ranlen.geometry import Point
+from ranlen.geometry import Box, Point, Size
 from ranlen.io.images import Photo
 
 
@@ -25,7 +25,7 @@ class Prompts:
 
     inside: tuple[Point, ...] = ()
     outside: tuple[Point, ...] = ()
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
     mask: np.ndarray | None = None
     level: int = 0
 
@@ -48,7 +48,7 @@ class PromptError(ValueError):
     """Prompts that cannot be answered; the message says what was received and what to do."""
 
 
-def check_prompts(prompts: Prompts, size: tuple[int, int]) -> Prompts:
+def check_prompts(prompts: Prompts, size: Size) -> Prompts:
     """Return prompts that make sense for a photo of `size` (height, width), or raise `PromptError`."""
     height, width = size
     for x, y in (*prompts.inside, *prompts.outside):

@@ -16,9 +16,9 @@ Question = tuple[Edit, ...]  # the edits that a segmenter answers
 Answers = Mapping[Question, np.ndarray]  # masks (H, W) by question; each is asked with the one before in hand
 
 
-def asked(done: Sequence[Edit]) -> Question:
+def asked(edits: Sequence[Edit]) -> Question:
     """Those of the edits that a segmenter answers."""
-    return tuple(edit for edit in done if edit.tool in QUESTION)
+    return tuple(edit for edit in edits if edit.tool in QUESTION)
 
 
 def answer(question: Question, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers) -> Answers:

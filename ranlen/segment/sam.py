@@ -1,7 +1,6 @@
-"""SAM (Kirillov et al., 2023) through the `segment-anything` package: a photo is encoded once, each click is a decode.
+"""SAM (Kirillov et al., 2023), by default MobileSAM: a photo is encoded once, each click is a decode.
 
-What the package's predictor does is done here by functions, because the predictor keeps the photo it was given last and
-two users would share it. With MobileSAM's checkpoint the encoder is our own TinyViT.
+The network is our own; the image encoders of SAM's own sizes, ViT-B, L and H, come from the `segment-anything` package.
 
 How a dark photo is shown to it was chosen on 29 DAVIS frames by the overlap that `benchmarks/segmentation.py` measures
 with MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first click each:
@@ -20,9 +19,12 @@ gives 0.81 / 0.85, none at all 0.75 / 0.78. In bfloat16 the encoder is six times
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -35,7 +37,7 @@ from ranlen.io.images import Photo, preview
 from ranlen.segment import checkpoints, edges
 from ranlen.segment.brighten import brightened, is_dark
 from ranlen.segment.checkpoints import Kind, SegmenterError
-from ranlen.segment.package import segment_anything
+from ranlen.segment.network import CORNER, INSIDE, OPPOSITE, OUTSIDE, Network
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 from ranlen.segment.tiny_vit import ConvNorm, TinyViT
 
@@ -65,11 +67,11 @@ class Prepared:
 
 
 class Sam:
-    """A `Segmenter` around a model of the package; threads may share it, nothing of a photo is kept."""
+    """A `Segmenter` around a network; threads may share it, nothing of a photo is kept."""
 
     name = "sam"
 
-    def __init__(self, model: Any, device: str | torch.device = "cpu") -> None:
+    def __init__(self, model: Network, device: str | torch.device = "cpu") -> None:
         self.model = model.to(device).eval().requires_grad_(False)
         fold_norms(self.model.image_encoder)
         self.model.image_encoder.to(memory_format=torch.channels_last)  # convolutions run an eighth faster
@@ -93,7 +95,7 @@ class Sam:
             download: fetch what is not on this machine. Nothing goes online otherwise.
 
         Raises:
-            SegmenterError: no checkpoint, a damaged or foreign one, or no segment-anything package.
+            SegmenterError: no checkpoint, a damaged or foreign one, or, for a ViT, no segment-anything package.
         """
         found = checkpoints.find(path, kind)
         if found is None and download:
@@ -114,15 +116,13 @@ class Sam:
     @torch.inference_mode()
     def prepare(self, photo: Photo) -> Prepared:
         """Encode a photo: seconds on a CPU. It is shown to SAM brightened, in the square the model was made for."""
-        side = self.model.image_encoder.img_size
-        scale = side / max(photo.size)
+        scale = self.model.side / max(photo.size)
         height, width = (max(1, int(length * scale + 0.5)) for length in photo.size)
         guide = preview(photo, edges.GUIDE)
         small = cv2.resize(guide, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         image = torch.tensor(daylight(small), device=self.device).permute(2, 0, 1)[None].float()
-        square = self.model.preprocess(image).contiguous(memory_format=torch.channels_last)
         with half_precision(self.device):
-            embedding = self.model.image_encoder(square)
+            embedding = self.model.encode(image)
         return Prepared(photo.size, (height, width), embedding.float(), brightened(guide, like=small))
 
     @torch.inference_mode()
@@ -133,7 +133,8 @@ class Sam:
         points = len(prompts.inside) + len(prompts.outside)
         ambiguous = points == 1 and prompts.box is None and prompts.mask is None
         logits, _ = self._decode(prepared, prompts, several=ambiguous or prompts.level != 0)
-        logits = self._within_photo(logits, prepared.inner)
+        height, width = prepared.inner
+        logits = F.interpolate(logits[None], scale_factor=4, mode="bilinear")[0, :, :height, :width]
         masks, stable = (logits > 0).cpu().numpy(), stability(logits)
         if ambiguous and prompts.inside:
             at = tuple(int(prompts.inside[0][1 - i] * prepared.inner[i] / prepared.size[i]) for i in (0, 1))
@@ -146,46 +147,25 @@ class Sam:
         return mask
 
     def _decode(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, Tensor]:
-        """Logits (K, h, w) in the padded square, and predicted IoUs (K,)."""
-        scale = torch.tensor(
-            [prepared.inner[1] / prepared.size[1], prepared.inner[0] / prepared.size[0]], device=self.device
+        """Logits (K, h, w) in the padded square, and the IoUs (K,) that SAM expects."""
+        corners = () if prompts.box is None else (prompts.box[:2], prompts.box[2:])
+        points = torch.tensor([*prompts.inside, *prompts.outside, *corners], dtype=torch.float32, device=self.device)
+        scale = [prepared.inner[i] / prepared.size[i] / self.model.side for i in (1, 0)]
+        kinds = [INSIDE] * len(prompts.inside) + [OUTSIDE] * len(prompts.outside) + [CORNER, OPPOSITE][: len(corners)]
+        mask = None if prompts.mask is None else self._mask_prompt(prompts.mask, prepared.inner)
+        logits, quality = self.model.decode(
+            prepared.embedding, points * torch.tensor(scale, device=self.device), kinds, mask
         )
-
-        def to_square(points: Any) -> Tensor:
-            # Our pixel centres lie at halves, SAM's at whole numbers.
-            return torch.tensor(points, dtype=torch.float32, device=self.device).reshape(1, -1, 2) * scale - 0.5
-
-        clicks = (*prompts.inside, *prompts.outside)
-        labels = torch.tensor([[1] * len(prompts.inside) + [0] * len(prompts.outside)], device=self.device)
-        model = self.model
-        sparse, dense = model.prompt_encoder(
-            points=(to_square(clicks), labels) if clicks else None,
-            boxes=None if prompts.box is None else to_square(prompts.box).reshape(1, 4),
-            masks=None if prompts.mask is None else self._mask_prompt(prompts.mask, prepared.inner),
-        )
-        logits, quality = model.mask_decoder(
-            image_embeddings=prepared.embedding,
-            image_pe=model.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=several,
-        )
-        return logits[0], quality[0]
+        which = slice(1, None) if several else slice(1)
+        return logits[which], quality[which]
 
     def _mask_prompt(self, mask: np.ndarray, inner: tuple[int, int]) -> Tensor:
         """A mask (H, W) of the photo as logits (1, 1, h, w) of the padded square."""
-        side = self.model.image_encoder.img_size
-        height, width = self.model.prompt_encoder.mask_input_size
-        part = (max(1, round(height * inner[0] / side)), max(1, round(width * inner[1] / side)))
-        share = cv2.resize(mask.astype(np.float32), part[::-1], interpolation=cv2.INTER_AREA)
-        padded = np.pad(share, ((0, height - part[0]), (0, width - part[1])))
+        side = self.model.side // 4
+        height, width = (max(1, round(length / 4)) for length in inner)
+        share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        padded = np.pad(share, ((0, side - height), (0, side - width)))
         return CONFIDENCE * (2 * torch.tensor(padded, device=self.device)[None, None] - 1)
-
-    def _within_photo(self, logits: Tensor, inner: tuple[int, int]) -> Tensor:
-        """Logits (K, h, w) of the padded square as (K, *inner), without the padding."""
-        side = self.model.image_encoder.img_size
-        logits = F.interpolate(logits[None], (side, side), mode="bilinear", align_corners=False)[0]
-        return logits[:, : inner[0], : inner[1]]
 
 
 def daylight(pixels: np.ndarray) -> np.ndarray:
@@ -235,24 +215,24 @@ def fold_norms(encoder: torch.nn.Module) -> None:
             module.c, module.bn = fuse_conv_bn_eval(module.c, module.bn), torch.nn.Identity()
 
 
-def build(kind: Kind) -> Any:
-    """A model of the package with random weights.
+def build(kind: Kind) -> Network:
+    """A network with random weights; the errors are those of `vit`."""
+    return Network(TinyViT() if kind == "vit_t" else vit(kind))
+
+
+def vit(kind: Kind) -> torch.nn.Module:
+    """The image encoder of SAM's own ViT-B, L or H, from the `segment-anything` package.
+
+    Only the package's builder is imported, under a name of ours: to import all of it takes a torchvision that fits this
+    torch, and there is none for every torch.
 
     Raises:
         SegmenterError: the package is not installed.
     """
-    package = segment_anything()
-    if kind != "vit_t":
-        return package.sam_model_registry[kind]()
-    parts = package.modeling
-    width, side, grid = 256, 1024, (64, 64)
-    return parts.Sam(
-        image_encoder=TinyViT(side, width),
-        prompt_encoder=parts.PromptEncoder(
-            embed_dim=width, image_embedding_size=grid, input_image_size=(side, side), mask_in_chans=16
-        ),
-        mask_decoder=parts.MaskDecoder(
-            transformer_dim=width,
-            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=width, mlp_dim=2048, num_heads=8),
-        ),
-    )
+    found = find_spec("segment_anything")
+    if found is None or found.submodule_search_locations is None:
+        raise SegmenterError("a ViT checkpoint of SAM needs a package: pip install segment-anything")
+    parts = ModuleType("ranlen.segment.segment_anything")
+    parts.__path__ = found.submodule_search_locations
+    sys.modules.setdefault(parts.__name__, parts)
+    return import_module(f"{parts.__name__}.build_sam").sam_model_registry[kind]().image_encoder

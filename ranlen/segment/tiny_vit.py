@@ -27,7 +27,7 @@ class TinyViT(nn.Module):
         self.patch_embed = PatchEmbed(WIDTHS[0])
         self.layers = nn.ModuleList(Stage(index) for index in range(len(WIDTHS)))
         self.neck = nn.Sequential(
-            nn.Conv2d(WIDTHS[-1], out_channels, 1, bias=False),
+            Pointwise(WIDTHS[-1], out_channels),
             ChannelNorm(out_channels),
             nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
             ChannelNorm(out_channels),
@@ -71,12 +71,23 @@ class Stage(nn.Module):
         return x if self.downsample is None else self.downsample(x)
 
 
+class Pointwise(nn.Conv2d):
+    """A convolution of one pixel as the product of matrices that it is: torch's own copies the image on one thread."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+
+
 class ConvNorm(nn.Sequential):
     """A convolution without bias and its batch normalization, under the checkpoint's names."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.c = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        wide = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.c = Pointwise(inputs, outputs) if kernel == 1 else wide
         self.bn: nn.Module = nn.BatchNorm2d(outputs)
 
 
@@ -122,15 +133,15 @@ class Block(nn.Module):
         return x + self.mlp(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _attend(self, x: Tensor) -> Tensor:
-        count, width, height, breadth = x.shape
-        side = self.window
+        x, side = x.permute(0, 2, 3, 1), self.window
+        count, height, breadth, width = x.shape
         # Zeros fill up the last windows and take part in them: the checkpoint was trained so.
-        x = F.pad(x, (0, -breadth % side, 0, -height % side))
-        down, across = x.shape[2] // side, x.shape[3] // side
-        x = x.view(count, width, down, side, across, side).permute(0, 2, 4, 3, 5, 1)  # (N, down, across, side, side, C)
-        x = self.attn(x.reshape(-1, side * side, width))
-        x = x.view(count, down, across, side, side, width).permute(0, 5, 1, 3, 2, 4)
-        return x.reshape(count, width, down * side, across * side)[:, :, :height, :breadth]
+        x = F.pad(x, (0, 0, 0, -breadth % side, 0, -height % side))
+        down, across = x.shape[1] // side, x.shape[2] // side
+        x = x.view(count, down, side, across, side, width).transpose(2, 3)  # (N, down, across, side, side, C)
+        x = self.attn(x.reshape(-1, side * side, width)).view(count, down, across, side, side, width)
+        x = x.transpose(2, 3).reshape(count, down * side, across * side, width)
+        return x[:, :height, :breadth].permute(0, 3, 1, 2)
 
 
 class Attention(nn.Module):
@@ -155,7 +166,7 @@ class Attention(nn.Module):
         # Each head's query, key and value lie side by side.
         parts = self.qkv(self.norm(x)).view(count, places, self.heads, 3, width // self.heads)
         query, key, value = parts.permute(3, 0, 2, 1, 4)  # each (N, heads, places, C / heads)
-        bias = self.attention_biases[:, self.offsets].to(query.dtype)
+        bias = self.attention_biases[None, :, self.offsets].to(query.dtype)  # of three dimensions, torch would be slow
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.proj(x.transpose(1, 2).reshape(count, places, width))
 

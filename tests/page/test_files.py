@@ -47,7 +47,7 @@ def test_upload_click_save_and_the_file_is_whole(visit, photo):
     assert np.array_equal(deep[:20, :20], dark.pixels[:20, :20] * np.uint16(257))
 
 
-def test_a_session_is_repeated_by_the_page_and_by_the_command_line(visit, balls, tmp_path, weights_folder, monkeypatch):
+def test_a_recipe_is_repeated_by_the_page_and_by_the_command_line(visit, balls, tmp_path, weights_folder, monkeypatch):
     page = visit(accept_downloads=True)
     upload(page, balls)
     click(page, 0.325, 0.5, tool="subject")
@@ -57,10 +57,10 @@ def test_a_session_is_repeated_by_the_page_and_by_the_command_line(visit, balls,
     page.fill("input[type=number][data-of=degree]", "1.5")
     exact(page, lambda: page.press("input[type=number][data-of=degree]", "Enter"))
     page.click("summary")
-    session, mask, result = (save(page, f"[data-act={act}]:visible") for act in ("savesession", "savemask", "save"))
-    assert (session.suggested_filename, mask.suggested_filename) == ("balls_session.json", "balls_mask.png")
+    recipe, mask, result = (save(page, f"[data-act={act}]:visible") for act in ("saverecipe", "savemask", "save"))
+    assert (recipe.suggested_filename, mask.suggested_filename) == ("balls_recipe.json", "balls_mask.png")
     lit = images.read(result.path()).pixels
-    session.save_as(tmp_path / "s.json")
+    recipe.save_as(tmp_path / "s.json")
     mask.save_as(tmp_path / "m.png")
 
     monkeypatch.setenv("RANLEN_WEIGHTS", str(weights_folder))
@@ -70,15 +70,15 @@ def test_a_session_is_repeated_by_the_page_and_by_the_command_line(visit, balls,
 
     again = visit()
     upload(again, balls)
-    exact(again, lambda: again.set_input_files(".rl-sessionfile", tmp_path / "s.json"))
+    exact(again, lambda: again.set_input_files(".rl-recipefile", tmp_path / "s.json"))
     assert np.array_equal(pixels(again), lit)
     before = shares(again)
     again.set_input_files(".rl-maskfile", tmp_path / "m.png")
     again.wait_for_selector(".rl-shares:has-text('Area A')")
     idle(again)
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
-    again.set_input_files(".rl-sessionfile", tmp_path / "other.json")
-    again.wait_for_selector("text=This file is not a saved session.")
+    again.set_input_files(".rl-recipefile", tmp_path / "other.json")
+    again.wait_for_selector("text=This file is not a saved recipe.")
     again.click("[data-act=undo]:visible")
     idle(again)
     assert shares(again) == before

@@ -1,14 +1,48 @@
-"""The networks that can be made local, by name.
+"""The networks that can be made local, by name: those that `ranlen.facts` lists, each a file of this folder.
 
-A backbone is built as `Backbone(in_channels, norm, tail)`, says in `title` what people call it and in `field` what kind
-of light it predicts, and is called as `backbone(x, mask, image)`, where x is the network's input at the working size
-(docs/your-own-backbone.md). Not every one has published weights: `weights.published` knows which have.
+Not every one has published weights: `weights.published` knows which have. How to add one: docs/your-own-backbone.md.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from ranlen.models.backbones.deepupe import DeepUpe
-from ranlen.models.backbones.star_dce import StarDce
-from ranlen.models.backbones.zero_dce import ZeroDce
+from collections.abc import Callable
+from importlib import import_module
+from typing import Protocol
 
-BACKBONES: dict[str, type[Any]] = {"deepupe": DeepUpe, "star_dce": StarDce, "zero_dce": ZeroDce}
+from torch import Tensor
+
+from ranlen import facts
+from ranlen.models.layers import MaskedLayer
+from ranlen.rendering.fields import LightField
+
+
+class Backbone(Protocol):
+    """What a network is here, beside an `nn.Module`.
+
+    Attributes:
+        title: what people call it.
+        field: the kind of light it predicts.
+        tail: the layer after its output.
+    """
+
+    title: str
+    field: type[LightField]
+    tail: MaskedLayer
+
+    def __init__(
+        self, in_channels: int, norm: Callable[[int], MaskedLayer], tail: Callable[[int], MaskedLayer]
+    ) -> None: ...
+
+    def __call__(self, x: Tensor, mask: Tensor, image: Tensor) -> Tensor:
+        """Predict the maps (N, K, h, w) of `field`.
+
+        Args:
+            x: the network's input (N, in_channels, 256, 256): RGB in [0, 1], then the mask where `in_channels` is 5.
+            mask: region mask (N, 2, 256, 256).
+            image: (N, 3, h, w) in [0, 1], at the size its light is wanted in.
+        """
+
+
+BACKBONES: dict[str, type[Backbone]] = {
+    name: getattr(import_module(f"{__name__}.{name}"), network) for name, network in facts.BACKBONES.items()
+}

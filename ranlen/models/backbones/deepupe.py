@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ranlen.models.layers import MaskedLayer, MaskedSequential, zeroed
-from ranlen.rendering.fields import ROWS, BilateralGrid, Illumination
+from ranlen.rendering.fields import Illumination
 
 DEPTH = 8  # luma bins
 KNOTS = 16  # of each tone curve of the guide
 WIDTH = 64
+ROWS = 128  # of pixels that a grid is read for at a time: twelve numbers a pixel fill memory fast
 
 
 def conv(inputs: int, outputs: int, norm: Callable[[int], MaskedLayer], stride: int = 1) -> list[nn.Module]:
@@ -48,6 +50,32 @@ class Guide(nn.Module):
         for shift, slope in zip(self.shifts.unbind(1), self.slopes.unbind(1), strict=True):
             curved = curved + slope.view(1, 3, 1, 1) * torch.relu(x - shift.view(1, 3, 1, 1))
         return self.mix(curved).clamp(0, 1)
+
+
+def slice_grid(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
+    """Read a bilateral grid of affine models at every pixel, and apply them to it, as HDRNet does.
+
+    Trilinearly, cell centres at half-integers and edges repeated.
+
+    Args:
+        grid: (N, 12, depth, gh, gw): a 3 x 4 matrix per cell, rows first, to be applied to (R, G, B, 1).
+        guide: (N, 1, h, w) in [0, 1]: at which depth each pixel reads the grid.
+        image: (N, 3, h, w): the pixels the matrices are applied to.
+
+    Returns:
+        (N, 3, h, w), what the matrices make of the pixels: here, the log gain.
+    """
+    batch, _, height, width = guide.shape
+    y, x = ((torch.arange(n, device=guide.device) * 2 + 1) / n - 1 for n in (height, width))
+    read = []
+    for rows, depth, pixels in zip(*(part.split(ROWS, dim=-2) for part in (y[:, None], guide, image)), strict=True):
+        place = torch.stack([x.expand(len(rows), width), rows.expand(len(rows), width)], dim=-1)
+        place = place.expand(batch, -1, -1, 2)
+        where = torch.cat([place, depth[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(grid.dtype)
+        models = F.grid_sample(grid, where, padding_mode="border", align_corners=False)[:, :, 0]
+        matrix = models.unflatten(1, (3, 4))
+        read.append((matrix[:, :, :3] * pixels[:, None]).sum(2) + matrix[:, :, 3])
+    return torch.cat(read, dim=2)
 
 
 class DeepUpe(nn.Module):
@@ -95,4 +123,4 @@ class DeepUpe(nn.Module):
         fused = torch.relu(self.fuse(self.local(splat, mask) + vector[:, :, None, None], mask))
         with torch.autocast(x.device.type, enabled=False):  # the rounding of bfloat16 would be steps in the light
             grid = self.predict(fused.to(image.dtype)).unflatten(1, (12, DEPTH))
-            return self.tail(BilateralGrid(grid, self.guide(image), image).slice().log_gain, mask)
+            return self.tail(slice_grid(grid, self.guide(image), image), mask)

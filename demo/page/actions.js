@@ -1,0 +1,122 @@
+// What can be done: by a button with `data-act`, by a key, or both; and when it cannot.
+
+import { PRESETS, LARGEST, SMALLEST, clamp, round } from './settings.js';
+import { hasParts, isMarked, subjectOf } from './store.js';
+
+export function createActions({ $, store, editing, stage, files, wipe, limits }) {
+  const { setSubject, addEdit, addSubject, removeSubject, undo, redo } = editing;
+  const marked = (state) => subjectOf(state).edits.length > 0;
+
+  const pick = (tool) => store.set({ tool });
+  const resize = (value) => {
+    const { sizes, tool } = store.state;
+    if (sizes[tool]) store.set({ sizes: { ...sizes, [tool]: clamp(value, SMALLEST, LARGEST) } });
+  };
+  const scale = (factor) => resize(store.state.sizes[store.state.tool] * factor);
+  const hold = (holding) => store.set({ holding });
+  const show = (mode) => { if (store.state.photo) store.set({ mode, pointerAt: null }); };
+  const choose = (current) => store.set({ current });
+  const preset = (name) => setSubject(PRESETS[name]);
+  const network = (backbone) => editing.commit({ ...store.state.recipe, backbone });
+  const useTool = (tool) => { pick(tool); show('select'); };
+  const help = (on = $('.rl-help').hidden) => {
+    $('.rl-help').hidden = !on;
+    if (on) $('.rl-help button').focus();
+  };
+  const sheet = (on) => $('.rl-app').classList.toggle('rl-sheet', on);
+  function nudge(by) {
+    const { min, max } = limits.settings.degree;
+    if (isMarked(store.state)) setSubject({ degree: round(clamp(subjectOf(store.state).degree + by, min, max)) }, 'nudge');
+  }
+  function arrow(way) {
+    if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way);
+    else nudge(0.01 * way);
+  }
+
+  const run = {
+    undo, redo, help: () => help(), more: () => sheet(),
+    open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
+    save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
+    fit: stage.fit, in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
+    full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
+    areas: () => store.set({ showAreas: !store.state.showAreas }),
+    smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
+    invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
+    grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
+    clear: () => setSubject({ edits: [] }),
+    add: addSubject, remove: removeSubject,
+  };
+  const can = {                              // the others always
+    undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
+    save: isMarked, saverecipe: isMarked, savemask: marked, loadmask: (state) => Boolean(state.photo),
+    invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked, smaller: hasParts, larger: hasParts,
+    add: (state) => state.photo && marked(state) && state.recipe.subjects.length < limits.subjects,
+    remove: (state) => state.recipe.subjects.length > 1,
+  };
+  const act = (name) => { if (!can[name] || can[name](store.state)) run[name]?.(); };
+
+  const swapped = { subject: 'other', other: 'subject', brush: 'erase', erase: 'brush' };
+  const keys = [                             // in this order `?` shows them
+    ['S', 'Click the subject', () => pick('subject')],
+    ['N', 'Click what is not part of it', () => pick('other')],
+    ['R', 'Box around the subject', () => pick('frame')],
+    ['C', 'Circle', () => pick('click')],
+    ['B', 'Brush', () => pick('brush')],
+    ['E', 'Erase', () => pick('erase')],
+    ['H', 'Move the photo', () => pick('pan')],
+    ['X', 'Swap subject and not this, or brush and erase', () => pick(swapped[store.state.tool] ?? store.state.tool)],
+    ['[', 'Smaller brush or circle', () => scale(1 / 1.2)],
+    [']', 'Larger brush or circle', () => scale(1.2)],
+    ['-', 'A smaller part of the subject', () => act('smaller')],
+    ['+', 'A larger part of the subject', () => act('larger')],
+    ['I', 'Invert the mask', () => act('invert')],
+    ['O', 'Show or hide the areas', () => act('areas')],
+    ['←', 'A little less light', () => arrow(-1)],
+    ['→', 'A little more light', () => arrow(1)],
+    ['1', 'Select', () => show('select')],
+    ['2', 'Before and after', () => show('wipe')],
+    ['3', 'Compare', () => show('compare')],
+    ['\\', 'Hold: the photo as it was', () => hold(true)],
+    ['0', 'Whole photo', () => act('fit')],
+    ['F', 'Full screen', () => act('full')],
+    ['?', 'This list', () => help()],
+  ];
+
+  return { act, can, keys, useTool, resize, hold, show, choose, preset, network, help, sheet };
+}
+
+const ALSO = [['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
+  ['Right button, Alt', 'Not this; erase']];
+const ALIASES = { '=': '+', arrowleft: '←', arrowright: '→' };
+
+// Keys, while the focus is in the editor and not in a field.
+export function listenToKeys(element, $, store, { act, keys, hold, help, sheet }) {
+  element.addEventListener('keydown', (event) => {
+    const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey, typing = event.target.matches('input, select');
+    if (key === 'escape') { help(false); sheet(false); return; }
+    if (typing && !(command && event.target.type === 'range')) return;
+    if (command) {
+      if (key === 'z') act(event.shiftKey ? 'redo' : 'undo');
+      else if (key === 'y') act('redo');
+      else return;
+    } else if (key === ' ') {
+      if (event.target.tagName !== 'CANVAS') return;
+      store.set({ space: true });
+    } else {
+      const known = keys.find(([name]) => name.toLowerCase() === (ALIASES[key] ?? key));
+      if (!known || event.altKey) return;
+      known[2]();
+    }
+    event.preventDefault();
+  });
+  element.addEventListener('keyup', (event) => {
+    if (event.key === '\\') hold(false);
+    if (event.key === ' ') store.set({ space: false });
+  });
+  $('.rl-keys').append(...[...keys, ...ALSO].map(([name, what]) => {
+    const row = document.createElement('div'), key = document.createElement('kbd');
+    key.textContent = name;
+    row.append(key, what);
+    return row;
+  }));
+}

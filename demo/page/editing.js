@@ -1,0 +1,60 @@
+// Everything that changes the recipe, as steps that can be taken back.
+
+import { blank, blankSubject, finds } from './recipe.js';
+import { clamp } from './settings.js';
+import { subjectOf } from './store.js';
+
+const MOST_STEPS = 300;
+
+export function createEditing(store, limits) {
+  // Steps of one name that follow each other are one: a slider that moves.
+  function commit(recipe, at = store.state.current, name = '') {
+    const { past, merging, recipe: before, current } = store.state;
+    store.set({
+      recipe,
+      current: clamp(at, 0, recipe.subjects.length - 1),
+      past: name && name === merging ? past : [...past, [before, current]].slice(-MOST_STEPS),
+      future: [],
+      merging: name,
+    });
+  }
+  const endMerge = () => store.set({ merging: '' });
+
+  function step(from, to) {
+    const { [from]: steps, [to]: others, recipe, current } = store.state;
+    if (!steps.length) return;
+    const [next, at] = steps[steps.length - 1];
+    store.set({ recipe: next, current: at, [from]: steps.slice(0, -1), [to]: [...others, [recipe, current]], merging: '' });
+  }
+  const undo = () => step('past', 'future'), redo = () => step('future', 'past');
+
+  function setSubject(values, name = '') {
+    const { recipe, current } = store.state;
+    const subjects = recipe.subjects.map((each, i) => (i === current ? { ...each, ...values } : each));
+    commit({ ...recipe, subjects }, current, name);
+  }
+
+  // The first edit says whether the subject is found or drawn: what nobody has set yet then suits that.
+  function addEdit(edit) {
+    const subject = subjectOf(store.state), values = { edits: [...subject.edits, edit] };
+    if (!subject.edits.length && finds([edit], limits)) {
+      for (const [name, each] of Object.entries(limits.settings)) if (subject[name] === each.default) values[name] = each.found;
+    }
+    setSubject(values);
+  }
+
+  function addSubject() {
+    const { recipe } = store.state, { subjects } = recipe;
+    if (subjects.length < limits.subjects) commit({ ...recipe, subjects: [...subjects, blankSubject(limits)] }, subjects.length);
+  }
+  function removeSubject() {
+    const { recipe, current } = store.state;
+    if (recipe.subjects.length < 2) { setSubject({ edits: [] }); return; }
+    commit({ ...recipe, subjects: recipe.subjects.filter((_, i) => i !== current) }, current - 1);
+  }
+
+  // What a new photo starts with.
+  const afresh = (recipe = blank(limits)) => ({ recipe, current: 0, past: [], future: [], merging: '' });
+
+  return { commit, endMerge, undo, redo, setSubject, addEdit, addSubject, removeSubject, afresh };
+}

@@ -1,0 +1,204 @@
+// The light, rendered here: what `ranlen.retouch.render` does, in a shader, at any degree and without a question to
+// the server (at most two levels apart; tests/page/test_light.py). Without WebGL2 the server renders instead.
+
+const SHADER = `
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+uniform sampler2D photo, fade;
+uniform sampler2DArray maps;
+uniform ivec2 corner;
+uniform int height;
+uniform vec4 reach;
+uniform vec2 mapRange, fadeRange;
+uniform float degree;
+out vec4 colour;
+const vec3 GREY = vec3(0.2989, 0.587, 0.114);
+
+vec3 map(ivec2 at, int i) {
+#ifdef WHOLE
+  return mapRange.x + mapRange.y * texture(maps, vec3((vec2(at) + 0.5) / reach.zw, float(i))).rgb;
+#else
+  return mapRange.x + mapRange.y * texelFetch(maps, ivec3(at - corner, i), 0).rgb;
+#endif
+}
+
+void main() {
+  ivec2 at = ivec2(gl_FragCoord.xy);
+  at.y = height - 1 - at.y;
+  vec3 image = texelFetch(photo, at, 0).rgb;
+#ifdef FADED
+  float open = fadeRange.x + fadeRange.y * texelFetch(fade, at - corner, 0).r;
+#else
+  float open = 1.0;
+#endif
+  float bright = max(image.r, max(image.g, image.b));
+  bright *= bright;
+  bright *= bright;
+#ifdef CURVES
+  vec3 curves[CURVES], much = vec3(0.0), lit = image;
+  for (int i = 0; i < CURVES; i++) {
+    curves[i] = clamp(degree * map(at, i), -1.0, 1.0);
+    much += abs(curves[i]) / (1.01 - abs(curves[i]));
+  }
+  vec3 share = open * (1.0 - bright * 3.0 / max(much, 3.0));
+  for (int i = 0; i < CURVES; i++) lit += curves[i] * share * (lit * lit - lit);
+#else
+  vec3 gain = clamp(degree * map(at, 0), -8.0, 8.0);
+  vec3 illumination = exp(-open * gain * (1.0 - bright * 3.0 / max(abs(gain), 3.0)));
+  vec3 lit = image / max(illumination + (1.0 - illumination) * image, 1e-6);
+#endif
+  float before = dot(GREY, image), after = dot(GREY, lit);
+  float lifted = max(1.0 - (before + 1e-4) / (after + 1e-4), 0.0);
+  lit += lifted * (0.03 / (before + 0.03)) * (after - lit);
+#ifdef ONE
+  lit = vec3((lit.r + lit.g + lit.b) / 3.0);
+#endif
+  colour = vec4(lit, 1.0);
+}`;
+
+const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
+
+export const sameLights = (one, other) =>
+  one?.length === other.length && other.every(([light, degree], i) => light === one[i][0] && degree === one[i][1]);
+
+// 8 bits a value, each row as differences, deflated (demo/wire.py).
+async function valuesOf({ size: [height, width, channels], data }) {
+  const packed = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const values = new Uint8Array(await new Response(stream).arrayBuffer());
+  for (let row = 0; row < height; row += 1) {
+    const end = (row + 1) * width * channels;
+    for (let i = row * width * channels + channels; i < end; i += 1) values[i] += values[i - channels];
+  }
+  return values;
+}
+
+// `canvas` is one that nobody sees; the others draw from it.
+export function createRenderer(canvas, onLost) {
+  const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true });
+  const programs = new Map();                // by what is told apart when it is compiled: { program, at: places of uniforms }
+  let original = null;                       // the photo: a texture, and a buffer around it
+  let drawn = null, around = null;           // the lights in `canvas`; the one that the photo lies around
+  let able = Boolean(gl && 'DecompressionStream' in window && compiled('FADED'));
+  const live = () => able && !gl.isContextLost();
+
+  canvas.addEventListener('webglcontextlost', (event) => { event.preventDefault(); able = false; onLost(); });
+
+  function compiled(...told) {
+    const key = told.join(' ');
+    if (programs.has(key)) return programs.get(key);
+    const program = gl.createProgram(), head = ['#version 300 es', ...told.filter(Boolean).map((each) => `#define ${each}`), ''].join('\n');
+    for (const [kind, source] of [[gl.VERTEX_SHADER, corners], [gl.FRAGMENT_SHADER, head + SHADER]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    }
+    gl.linkProgram(program);
+    const at = new Proxy({}, { get: (known, name) => (known[name] ??= gl.getUniformLocation(program, name)) });
+    programs.set(key, gl.getProgramParameter(program, gl.LINK_STATUS) ? { program, at } : null);
+    return programs.get(key);
+  }
+
+  function texture(target, filter) {
+    const made = gl.createTexture();
+    gl.bindTexture(target, made);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+    for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(target, side, gl.CLAMP_TO_EDGE);
+    for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(target, side, filter);
+    return made;
+  }
+
+  function showPhoto(bitmap) {
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
+    drawn = around = null;
+    if (!live()) return;
+    gl.deleteTexture(original?.texture ?? null);
+    gl.deleteFramebuffer(original?.buffer ?? null);
+    original = { texture: texture(gl.TEXTURE_2D, gl.NEAREST), buffer: gl.createFramebuffer() };
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, original.buffer);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, original.texture, 0);
+    gl.blendEquation(gl.MAX);
+  }
+
+  // A light as the server sends it, ready to be rendered; whoever has it frees it.
+  async function unpack(packed, photo) {
+    if (!live()) return {};
+    const [values, window] = await Promise.all([valuesOf(packed.maps), packed.window && valuesOf(packed.window)]);
+    const [rows, width] = packed.maps.size, height = rows / packed.steps;
+    const light = { ...packed, reach: packed.whole ? [0, 0, photo.width, photo.height] : packed.box };
+    light.maps = texture(gl.TEXTURE_2D_ARRAY, gl.LINEAR);
+    gl.texImage3D(gl.TEXTURE_2D_ARRAY, 0, gl.RGB8, width, height, packed.steps, 0, gl.RGB, gl.UNSIGNED_BYTE, values);
+    light.mapRange = [packed.maps.low, packed.maps.high - packed.maps.low];
+    if (window) {
+      light.fade = texture(gl.TEXTURE_2D, gl.LINEAR);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, packed.window.size[1], packed.window.size[0], 0, gl.RED, gl.UNSIGNED_BYTE, window);
+      light.fadeRange = [packed.window.low, packed.window.high - packed.window.low];
+    }
+    return light;
+  }
+  function free(light) {
+    if (!gl) return;
+    gl.deleteTexture(light.maps ?? null);
+    gl.deleteTexture(light.fade ?? null);
+  }
+
+  // The photo under a list of [light, degree], in `canvas`; where lights meet, the brighter one counts. Only where there
+  // is light is anything worked out; what lies around a single one is copied once.
+  function renderLights(list) {
+    if (sameLights(drawn, list)) return canvas;
+    const alone = list.length === 1 ? list[0][0] : null;
+    if (!alone || around !== alone) copyPhoto();
+    around = alone;
+    if (!alone) gl.enable(gl.BLEND);
+    for (const [light, degree] of list) renderLight(light, degree);
+    gl.disable(gl.BLEND);
+    drawn = list;
+    return canvas;
+  }
+  function copyPhoto() {                     // the screen's rows begin at the bottom, ours at the top
+    const { width, height } = canvas;
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, original.buffer);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(0, 0, width, height, 0, height, width, 0, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  }
+  function renderLight(light, degree) {
+    const { program, at } = compiled(light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
+    const [left, top, width, height] = light.box;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(left, canvas.height - top - height, width, height);
+    gl.useProgram(program);
+    [[gl.TEXTURE_2D, original.texture], [gl.TEXTURE_2D, light.fade ?? original.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
+      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.bindTexture(target, each);
+    });
+    gl.activeTexture(gl.TEXTURE0);
+    gl.uniform1i(at.photo, 0);
+    gl.uniform1i(at.fade, 1);
+    gl.uniform1i(at.maps, 2);
+    gl.uniform2i(at.corner, left, top);
+    gl.uniform1i(at.height, canvas.height);
+    gl.uniform4f(at.reach, ...light.reach);
+    gl.uniform2f(at.mapRange, ...light.mapRange);
+    gl.uniform2f(at.fadeRange, ...(light.fadeRange ?? [0, 0]));
+    gl.uniform1f(at.degree, degree);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    gl.disable(gl.SCISSOR_TEST);
+  }
+  // How many milliseconds the lights take; waits for the result.
+  function clock(list) {
+    const start = performance.now();
+    drawn = null;
+    renderLights(list);
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+    return performance.now() - start;
+  }
+
+  return { canvas, live, showPhoto, unpack, free, renderLights, clock };
+}

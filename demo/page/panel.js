@@ -1,0 +1,158 @@
+// The panel and the bars: buttons and sliders do what they say, and look as the state is.
+
+import { areasKey } from './recipe.js';
+import { LARGEST, PRESETS, SMALLEST, clamp, round } from './settings.js';
+import { hasParts, isWaiting, subjectOf } from './store.js';
+
+const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the soft edge lies
+const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', frame: 'Drag a box around the subject',
+  click: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
+
+export function button(text, data = {}, label = '') {
+  const made = Object.assign(document.createElement('button'), { type: 'button', textContent: text });
+  Object.assign(made.dataset, data);
+  if (label) made.setAttribute('aria-label', label);
+  return made;
+}
+const press = (each, on) => each.setAttribute('aria-pressed', String(on));
+
+export function createPanel({ element, $, $$, store, editing, actions, limits }) {
+  const app = $('.rl-app'), main = $('.rl-main'), settings = Object.entries(limits.settings);
+  const learn = (what) => { if (!store.state.learnt.includes(what)) store.set({ learnt: [...store.state.learnt, what] }); };
+
+  // --- what buttons and sliders do ---
+
+  $('.rl-sides-of-edge').append(...limits.grow.map((name) => button(SIDES[name] ?? name, { grow: name })));
+  $('.rl-networks').append(...limits.networks.map(([title, name]) => button(title, { backbone: name })));
+  $('.rl-finder').textContent = `Subjects are found by ${limits.finder}.`;
+
+  element.addEventListener('click', (event) => {
+    const data = event.target.closest('button')?.dataset;
+    if (!data) return;
+    if (data.tool) actions.useTool(data.tool);
+    if (data.act) actions.act(data.act);
+    if (data.view) actions.show(data.view);
+    if (data.preset) actions.preset(data.preset);
+    if (data.grow !== undefined) editing.setSubject({ grow: data.grow || null });
+    if (data.backbone) actions.network(data.backbone);
+    if (data.subject) actions.choose(Number(data.subject));
+    if (data.what) $(`#rl-${data.what}`).toggleAttribute('hidden');
+  });
+
+  // Sliders: live while they move; one step of the history each; the areas step back meanwhile.
+  const slide = (sliding) => {
+    if (store.state.sliding && !sliding) learn('degree');
+    store.set({ sliding });
+  };
+  const inputs = (name) => ['range', 'number'].map((type) => $(`input[type=${type}][data-of=${name}]`));
+  for (const [name, { default: usual, min, most, scale, step }] of settings) {
+    const [range, number] = inputs(name);
+    for (const each of [range, number]) Object.assign(each, { min: min * scale, max: most * scale, step });
+    range.addEventListener('input', () => { slide(true); editing.setSubject({ [name]: round(range.value / scale) }, name); });
+    for (const end of ['change', 'pointerup', 'pointercancel']) range.addEventListener(end, () => { editing.endMerge(); slide(false); });
+    range.addEventListener('keydown', (event) => {  // fine steps with the arrows, coarse ones with Shift
+      const way = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+      if (!way || !event.shiftKey) return;
+      event.preventDefault();
+      range.value = Number(range.value) + way * 10 * range.step;
+      range.dispatchEvent(new Event('input'));
+      range.dispatchEvent(new Event('change'));
+    });
+    range.addEventListener('dblclick', () => editing.setSubject({ [name]: usual }));
+    number.addEventListener('change', () => {
+      const value = Number(number.value);
+      if (number.value !== '' && Number.isFinite(value)) editing.setSubject({ [name]: round(clamp(value / scale, min, most)) });
+      number.value = shown(name);
+    });
+  }
+  const shown = (name) => round(subjectOf(store.state)[name] * limits.settings[name].scale, 2);
+
+  $('[data-size]').addEventListener('input', (event) => actions.resize(SMALLEST * (LARGEST / SMALLEST) ** (event.target.value / 100)));
+  for (const each of $$('[data-hold]')) {
+    each.addEventListener('pointerdown', () => actions.hold(true));
+    for (const name of ['pointerup', 'pointerleave', 'blur']) each.addEventListener(name, () => actions.hold(false));
+  }
+
+  // --- how they look ---
+
+  function refresh(state) {
+    const { photo, recipe, current, mode, tool, sizes, marks } = state, subject = subjectOf(state), found = marks.get(areasKey(subject));
+    app.dataset.view = photo ? mode : 'empty';
+    app.dataset.using = tool;
+    if (photo) $('.rl-name').textContent = `${photo.name} · ${photo.size[0]} × ${photo.size[1]}`;
+    for (const each of $$('[data-tool]')) press(each, each.dataset.tool === tool && mode === 'select');
+    for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
+    for (const each of $$('[data-grow]')) press(each, each.dataset.grow === (subject.grow ?? ''));
+    for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
+    for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
+    for (const each of $$('[data-act=areas]')) press(each, state.showAreas);
+    for (const [act, can] of Object.entries(actions.can)) for (const each of $$(`[data-act=${act}]`)) each.disabled = !can(state);
+    for (const [name] of settings) {
+      const [range, number] = inputs(name);
+      range.value = subject[name] * limits.settings[name].scale;
+      range.style.setProperty('--full', `${100 * (range.value - range.min) / (range.max - range.min)}%`);
+      if (document.activeElement !== number) number.value = shown(name);
+      range.disabled = number.disabled = !photo;
+    }
+    $('.rl-size').hidden = !sizes[tool] || mode !== 'select';
+    if (sizes[tool]) $('[data-size]').value = 100 * Math.log(sizes[tool] / SMALLEST) / Math.log(LARGEST / SMALLEST);
+    $('.rl-parts').hidden = !hasParts(state);
+    $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
+      const chip = button(String(i + 1), { subject: i }, `Subject ${i + 1}${one.edits.length ? '' : ', not marked yet'}`);
+      chip.title = `Subject ${i + 1}`;
+      press(chip, i === current);
+      return chip;
+    }));
+    $('.rl-shares').textContent = found && subject.edits.length ? ['Area A', 'B', 'C'].map((name, i) => `${name} ${Math.round(100 * found.shares[i])} %`).join(' · ') : '';
+  }
+
+  // The one line that says what to do now, or what is being done; each is said until it was done once.
+  function nextStep(state) {
+    if (state.working) return state.working.words;
+    if (!state.photo || state.mode !== 'select') return '';
+    if (!subjectOf(state).edits.length) return HINTS[state.tool];
+    return state.pending || state.learnt.includes('degree') ? '' : 'Move Degree for more or less light';
+  }
+  function hint(state) {
+    const text = nextStep(state), { photo, mode, tool, sizes, space } = state;
+    $('.rl-hint').textContent = text;
+    main.setAttribute('aria-label', photo ? `${photo.name}. ${text || 'Lit.'}` : 'No photo yet');
+    main.style.cursor = !photo ? 'default' : mode === 'wipe' ? 'ew-resize' : tool === 'pan' || space ? 'grab' : sizes[tool] ? 'none' : 'crosshair';
+  }
+
+  // How far the bar at the bottom goes in how many seconds; where nobody knows, it runs.
+  function work({ working }) {
+    const bar = $('.rl-busy'), share = working?.share ?? null, known = share !== null;
+    if (known && !bar.classList.contains('rl-known')) {
+      bar.style.cssText = '--share: 0; --time: 0s';
+      bar.classList.add('rl-known');
+      void bar.offsetWidth;                  // from the left end
+    }
+    bar.classList.toggle('rl-known', known);
+    bar.style.cssText = `--share: ${share ?? 0}; --time: ${working?.seconds ?? 0}s`;
+  }
+
+  let toasting = 0;
+  function toast({ notice: { text, good = false } }) {
+    const bread = $('.rl-toast');
+    bread.textContent = text;
+    bread.classList.toggle('rl-good', good);
+    bread.hidden = false;
+    clearTimeout(toasting);
+    toasting = setTimeout(() => { bread.hidden = true; }, 5000 + 40 * text.length);
+  }
+
+  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas'];
+  store.subscribe(seen, refresh);
+  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space'], hint);
+  store.subscribe(['working'], work);
+  store.subscribe(['notice'], toast);
+  store.subscribe(['view', 'photo'], ({ view }) => { $('.rl-percent').textContent = `${Math.round(100 * view.scale)} %`; });
+  for (const [names, name, on] of [
+    [['opening', 'pending', 'comparing'], 'rl-waiting', isWaiting],
+    [['saving'], 'rl-saving', (state) => state.saving],
+    [['sliding'], 'rl-sliding', (state) => state.sliding],
+  ]) store.subscribe(names, (state) => app.classList.toggle(name, on(state)));
+  refresh(store.state);
+  hint(store.state);
+}

@@ -1,0 +1,103 @@
+// Hands on the canvases: one finger or button draws (or moves the line, or the photo), two fingers zoom, the wheel too.
+
+import { inside, thinned, within } from './geometry.js';
+import { clamp, round } from './settings.js';
+import { pixelOf } from './stage.js';
+
+export function listenToHands(element, canvases, { store, editing, stage, wipe }) {
+  const touches = new Map();                 // where each finger or button is, in pixels
+  let panning = null, wiping = false;        // where the hand that moves the photo was; whether it moves the line
+
+  const pans = ({ tool, space, mode }, event) => tool === 'pan' || space || event.button === 1 || mode !== 'select';
+
+  function down(event) {
+    const canvas = event.currentTarget, state = store.state, { photo, mode, sizes, view } = state;
+    let { tool } = state;
+    if (!photo) return;
+    canvas.setPointerCapture(event.pointerId);
+    canvas.focus({ preventScroll: true });
+    const at = pixelOf(event, canvas);
+    touches.set(event.pointerId, at);
+    if (touches.size > 1) { stop(); return; }
+    if (mode === 'wipe' && (wipe.near(at[0]) || view.scale === 1)) { wiping = true; wipe.move(at[0] / canvas.width); return; }
+    if (pans(state, event)) { panning = at; event.preventDefault(); store.set({ pointerAt: null }); return; }
+    const points = [stage.placeIn(event, canvas)], add = tool !== 'erase' && tool !== 'other' && event.button !== 2 && !event.altKey;
+    if (tool === 'other') tool = 'subject';
+    if (tool === 'subject') store.set({ stroke: { tool, points, add } });
+    else if (tool === 'frame') store.set({ stroke: { tool, points: [within(points[0]), within(points[0])] } });
+    else if (tool === 'click') store.set({ stroke: { tool, points, radius: sizes.click, add } });
+    else store.set({ stroke: { tool: 'brush', points, radius: round(sizes[tool] / view.scale), add } });
+  }
+  function stop() {
+    panning = null;
+    wiping = false;
+    store.set({ stroke: null, pointerAt: null });
+  }
+
+  function move(event) {
+    const canvas = event.currentTarget, { photo, mode, stroke } = store.state;
+    if (!photo) return;
+    const now = pixelOf(event, canvas), before = touches.get(event.pointerId);
+    if (before) touches.set(event.pointerId, now);
+    const free = event.pointerType !== 'touch' && mode === 'select' && !panning && touches.size < 2;
+    store.set({ pointerAt: free ? now : null });
+    if (before && touches.size === 2) {
+      const other = [...touches.entries()].find(([id]) => id !== event.pointerId)[1];
+      const apart = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]);
+      stage.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2, canvas);
+      stage.zoom(apart(now) / Math.max(1, apart(before)), canvas, (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+    } else if (wiping) wipe.move(now[0] / canvas.width);
+    else if (panning) {
+      stage.pan(now[0] - panning[0], now[1] - panning[1], canvas);
+      panning = now;
+    } else if (stroke) store.set({ stroke: { ...stroke, points: drawn(stroke, event, canvas) } });
+  }
+  function drawn({ tool, points }, event, canvas) {
+    const at = stage.placeIn(event, canvas);
+    if (tool === 'frame') return [points[0], within(at)];
+    if (tool !== 'brush') return [at];
+    const all = event.getCoalescedEvents?.() ?? [];
+    return all.length ? [...points, ...all.map((each) => stage.placeIn(each, canvas))] : [...points, at];
+  }
+
+  function up(event, keep) {
+    const { stroke, photo } = store.state;
+    touches.delete(event.pointerId);
+    panning = null;
+    wiping = false;
+    store.set({ stroke: null });
+    const edit = stroke && keep ? editOf(stroke, photo) : null;
+    if (edit) editing.addEdit(edit);
+    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
+  }
+
+  function wheel(event) {
+    if (!store.state.photo) return;
+    event.preventDefault();
+    stage.zoom(Math.exp(-clamp(event.deltaY, -300, 300) / 400), event.currentTarget, ...pixelOf(event, event.currentTarget));
+  }
+
+  for (const canvas of canvases) {
+    canvas.addEventListener('pointerdown', down);
+    canvas.addEventListener('pointermove', move);
+    canvas.addEventListener('pointerup', (event) => up(event, true));
+    canvas.addEventListener('pointercancel', (event) => up(event, false));
+    canvas.addEventListener('pointerleave', () => store.set({ pointerAt: null }));
+    canvas.addEventListener('contextmenu', (event) => event.preventDefault());
+    canvas.addEventListener('wheel', wheel, { passive: false });
+    canvas.addEventListener('dblclick', () => { if (store.state.mode !== 'select' || store.state.tool === 'pan') stage.fit(); });
+  }
+  element.addEventListener('pointerdown', () => { element.querySelector('.rl-app').dataset.by = 'hand'; }, true);
+  element.addEventListener('keydown', (event) => { if (event.key === 'Tab') element.querySelector('.rl-app').dataset.by = 'keys'; }, true);
+}
+
+// What a stroke that is done adds to a subject: nothing beside the photo, undefined for a box too small to be meant.
+function editOf({ tool, points, radius, add }, photo) {
+  if (tool === 'brush') return { tool, points: thinned(points, radius, photo), radius, add };
+  if (tool === 'frame') {
+    const [from, to] = points;
+    return Math.min(Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])) > 0.01 ? { tool, from, to } : undefined;
+  }
+  if (!inside(points[0])) return null;
+  return tool === 'click' ? { tool, at: points[0], radius: round(radius), add } : { tool, at: points[0], add };
+}

@@ -1,0 +1,39 @@
+// A recipe: all that is done to a photo (ranlen/recipe.py), as the page keeps it, reads it and saves it. It is never
+// changed in place. `limits` are those of settings.js.
+
+import { clamp } from './settings.js';
+
+export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));  // asks the segmenter
+
+let made = 0;                                // subjects so far, to tell them apart when some are removed
+export function blankSubject({ settings }) {
+  made += 1;
+  const values = Object.entries(settings).map(([name, each]) => [name, each.default]);
+  return { id: made, edits: [], ...Object.fromEntries(values), grow: null };
+}
+export const blank = (limits) => ({ ranlen: 1, backbone: limits.backbone, subjects: [blankSubject(limits)] });
+
+// What a file may hold, from anywhere: shape only; numbers and edits are the server's to judge. A plain list of edits, and
+// a subject without some settings, as older files have them, are taken too.
+export function adopt(data, limits) {
+  if (Array.isArray(data)) data = { subjects: [{ edits: data }] };
+  if (!Array.isArray(data?.subjects) || !data.subjects.length || !data.subjects.every((each) => Array.isArray(each?.edits))) {
+    throw new Error('This file is not a saved recipe.');
+  }
+  const subjects = data.subjects.slice(0, limits.subjects).map((each) => {
+    const found = finds(each.edits, limits);
+    const values = Object.entries(limits.settings).map(([name, one]) => {
+      const value = each[name] ?? (found ? one.found : one.default);
+      return [name, clamp(Number(value) || 0, one.min, one.max)];
+    });
+    return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), grow: each.grow ?? null };
+  });
+  return { ranlen: 1, backbone: typeof data.backbone === 'string' ? data.backbone : limits.backbone, subjects };
+}
+
+// As a file and the server have it.
+export const plain = ({ subjects, ...recipe }) => ({ ...recipe, subjects: subjects.map(({ id, ...each }) => each) });
+
+// What a subject's areas depend on, and what its light does.
+export const areasKey = (subject) => JSON.stringify([subject.edits, subject.transition, subject.grow]);
+export const lightKey = (recipe, subject) => recipe.backbone + areasKey(subject);

@@ -1,0 +1,29 @@
+// What a subject may be set to. The server says it (`limits` in demo/ui.py); here is how the page shows it.
+
+// The settings that have a slider. One table makes what is blank, read and saved, and the sliders. To what the server
+// says of each, { default, found: the default of a found subject, min, max }, this adds `scale`, what is shown for 1;
+// `step`, of what is shown; `most`, as far as the slider goes where that is not `max`.
+const SHOWN = {
+  degree: { scale: 1, step: 0.01 },
+  transition: { scale: 100, step: 1, most: 0.4 },
+};
+export function limitsOf(said) {
+  const settings = Object.fromEntries(Object.entries(SHOWN).map(([name, shown]) => {
+    const known = said.settings[name];
+    return [name, { found: known.default, most: known.max, ...known, ...shown }];
+  }));
+  return { ...said, settings };
+}
+
+export const PRESETS = {
+  subtle: { degree: 0.6, transition: 0.15, grow: null },
+  portrait: { degree: 0.9, transition: 0.08, grow: null },
+  spotlight: { degree: 1.3, transition: 0.2, grow: 'out' },
+  rescue: { degree: 1.7, transition: 0.1, grow: null },
+};
+
+export const SMALLEST = 0.005, LARGEST = 0.5;  // circle and brush, in short sides
+export const CIRCLE = 2 / 7;                   // the paper's
+
+export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+export const round = (value, digits = 4) => Number(value.toFixed(digits));

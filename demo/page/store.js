@@ -1,0 +1,80 @@
+// What the page knows. Whoever changes a field says so with `set`; whoever shows one is told by `subscribe`; nothing else
+// is shared. A value is never changed in place: a new one is set.
+
+import { blank } from './recipe.js';
+import { CIRCLE } from './settings.js';
+
+export function createStore(fields) {
+  let state = Object.freeze({ ...fields }), changed = new Set(), telling = false;
+  const listeners = new Set();
+
+  // What a listener sets is told in a round of its own, so that each sees the latest state and none is skipped.
+  function set(values) {
+    for (const [name, value] of Object.entries(values)) {
+      if (!(name in state)) throw new Error(`The store has no field "${name}".`);
+      if (state[name] !== value) changed.add(name);
+    }
+    state = Object.freeze({ ...state, ...values });
+    if (telling) return;
+    telling = true;
+    try {
+      while (changed.size) {
+        const names = changed;
+        changed = new Set();
+        for (const [wanted, listener] of listeners) if (!wanted || wanted.some((name) => names.has(name))) listener(state);
+      }
+    } finally { telling = false; }
+  }
+
+  // `listener(state)` after a change of one of the fields `names`, or of any; what it returns ends that.
+  function subscribe(names, listener) {
+    const entry = [names, listener];
+    listeners.add(entry);
+    return () => listeners.delete(entry);
+  }
+
+  return { get state() { return state; }, set, subscribe };
+}
+
+export const fieldsOf = (limits) => ({
+  photo: null,          // { bitmap, width, height, name, size: [width, height] of the file }
+  recipe: blank(limits),  // recipe.js; the history holds the same objects
+  current: 0,           // which of its subjects is worked on
+  past: [],             // [recipe, current] before each step
+  future: [],           // likewise, of the steps taken back
+  merging: '',          // the name of the last step, while those of the same name still join it
+
+  marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, edits: those that made them }
+  shown: new Map(),     // by a subject's id: its latest light, until a newer one comes
+  pending: null,        // { subjects } whose areas and lights are asked for
+  exact: null,          // the server's own frame of this recipe: { box, bitmap }, both null where nothing changes
+  compared: null,       // the last answer of Compare: { of, degree, lights, words }; both by method
+
+  opening: false,       // a photo is on its way
+  comparing: false,     // Compare is waited for
+  saving: false,        // a file is being written
+  working: null,        // what takes long: { words, share, seconds }; the bar goes to `share` in `seconds`
+  notice: null,         // what is said once: { text, good }
+  learnt: [],           // what needs no hint any more
+
+  mode: 'select',       // or 'wipe' or 'compare'
+  tool: 'subject',
+  sizes: { click: CIRCLE, brush: 0.06, erase: 0.06 },  // in short sides; the other tools have none
+  showAreas: true,
+  holding: false,       // the original is shown while a button or key is held
+  sliding: false,       // a slider is being moved: the areas are hidden
+  space: false,         // held: every tool moves the photo
+  stroke: null,         // what the hand is drawing: { tool, points, radius, add }
+  pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
+  split: 0.5,           // where the line of "before and after" stands, from 0 (left) to 1
+});
+
+// What follows from the state.
+export const subjectOf = (state) => state.recipe.subjects[state.current];
+export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
+export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing);
+export const lightsOf = ({ recipe, shown }) =>
+  recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each.degree]);
+export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
+  subjectOf(state).edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add !== false));

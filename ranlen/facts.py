@@ -1,0 +1,37 @@
+"""What exists and within which limits, said once: names, defaults, ranges. Without torch: everything may import it.
+
+The page gets them by `as_dict`, the command line for its help; whoever adds a backbone adds it here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+BACKBONES = {"deepupe": "DeepUpe", "star_dce": "StarDce", "zero_dce": "ZeroDce"}  # file in models/backbones/, its class
+METHODS = {"global": "Global", "blend": "Blend", "concat": "Concat", "ranlen": "RANLEN"}  # what people call them
+DEFAULT_BACKBONE = "deepupe"
+DEFAULT_METHOD = "ranlen"
+DEFAULT_MODEL = f"{DEFAULT_BACKBONE}-{DEFAULT_METHOD}"
+
+SEGMENTERS = ("auto", "sam", "grabcut")
+ENGINES = ("local", "ray")  # what lights many photos
+
+MAX_DEGREE = 2.0  # 0 is the photo as it is, 1 as trained
+MAX_SUBJECTS = 8  # in a recipe
+RECIPE_VERSION = 1
+CLICK_RADIUS = 2 / 7  # of a circle, in short sides (Section 4.2)
+
+# The feather is Area B, where the light fades out: its width in short sides, and on which side of the subject's border
+# it lies. Files, arguments and options call them "transition" and "grow".
+Side = Literal["out", "in", "both"]
+SIDES: tuple[Side, ...] = get_args(Side)
+# Outside what was drawn, as in the paper. A found border is the subject's own: light that fades far outside it is a
+# halo, light that fades far inside it dims thin parts; narrow, half and half looked best on real dark photos.
+DRAWN_FEATHER: tuple[float, Side] = (0.1, "out")
+FOUND_FEATHER: tuple[float, Side] = (0.04, "both")
+
+
+def as_dict() -> dict[str, Any]:
+    """All of it as JSON can hold it, by the names above in lower case: {"backbones": [...], "max_degree": 2.0, ...}."""
+    facts = {name.lower(): value for name, value in globals().items() if name.isupper()}
+    return facts | {"backbones": list(BACKBONES)}

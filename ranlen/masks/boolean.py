@@ -1,0 +1,67 @@
+"""Boolean masks (H, W), whatever made them: resized, filled, measured. Nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ranlen.geometry import Pixel, Size
+
+
+def resized(mask: np.ndarray, size: Size, *, wholly: bool = False) -> np.ndarray:
+    """A mask at another size: a pixel is in it if half of it is, or only if all of it is."""
+    if mask.shape == tuple(size):
+        return mask
+    smaller = size[0] < mask.shape[0] or size[1] < mask.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    cover = cv2.resize(mask.astype(np.uint8) * np.uint8(255), (size[1], size[0]), interpolation=how)
+    return np.asarray(cover == 255 if wholly else cover >= 128)
+
+
+def enlarged(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask at a size no smaller; its borders get smooth where that is at least twice as large."""
+    twice = min(size[0] / mask.shape[0], size[1] / mask.shape[1]) >= 2
+    return resized(mask, size) if twice else sampled(mask, size)
+
+
+def sampled(mask: np.ndarray, size: Size) -> np.ndarray:
+    """A mask at another size, by the pixel in the middle of each cell: takes back `enlarged`, to the pixel.
+
+    At twice the size, that pixel lies within a quarter of a cell of the cell's middle, where more than half of what
+    `enlarged` weighs is the cell's own.
+    """
+    rows, cols = (((np.arange(new) + 0.5) * (old / new)).astype(int) for new, old in zip(size, mask.shape, strict=True))
+    return mask[rows[:, None], cols]
+
+
+def drawn_at(mask: np.ndarray, size: Size) -> np.ndarray | None:
+    """The mask at a smaller size that `enlarged` makes it of, to the pixel; none where there is no such mask."""
+    if mask.shape == size:
+        return mask
+    coarse = sampled(mask, size)
+    return coarse if np.array_equal(enlarged(coarse, mask.shape), mask) else None
+
+
+def distance(mask: np.ndarray) -> np.ndarray:
+    """Distance in pixels, float32, from each False pixel to the nearest True one; infinite where there is none."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # OpenCV's last bits depend on where in memory the arrays lie. But squares of these distances are whole numbers.
+    return np.sqrt(np.rint(away * away))
+
+
+def to_border(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel of a mask to the nearest one on the other side; infinite where there is none."""
+    return np.maximum(distance(mask), distance(~mask))
+
+
+def without_holes(mask: np.ndarray, outside: Sequence[Pixel] = ()) -> np.ndarray:
+    """A mask with its holes filled, except for those that hold one of the pixels `outside`, (x, y)."""
+    ground = np.pad((~mask).astype(np.uint8), 1, constant_values=1)
+    for x, y in ((-1, -1), *outside):
+        if ground[y + 1, x + 1] == 1:
+            cv2.floodFill(ground, None, (x + 1, y + 1), 2)
+    return ground[1:-1, 1:-1] != 2

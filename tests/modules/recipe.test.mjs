@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { adopt, blank, plain } from '../../demo/page/recipe.js';
+import { limitsOf } from '../../demo/page/settings.js';
+import { limits, prompt, stroke } from './limits.mjs';
+
+test('the table says what is blank', () => {
+  assert.deepEqual(plain(blank(limits)), { ranlen: 1, backbone: 'first', subjects: [{ edits: [], degree: 1, transition: 0.1, grow: null }] });
+});
+
+test('what is saved is read as it was', () => {
+  const saved = { ranlen: 1, backbone: 'second', subjects: [
+    { edits: [stroke], degree: 0.25, transition: 0.6, grow: 'in' }, { edits: [prompt], degree: 2, transition: 0, grow: null }] };
+  assert.deepEqual(plain(adopt(JSON.parse(JSON.stringify(saved)), limits)), saved);
+});
+
+test('older files are read: a plain list of edits, and subjects without settings', () => {
+  assert.deepEqual(plain(adopt([stroke], limits)).subjects, [{ edits: [stroke], degree: 1, transition: 0.1, grow: null }]);
+  assert.deepEqual(plain(adopt({ subjects: [{ edits: [prompt] }] }, limits)).subjects, [{ edits: [prompt], degree: 1, transition: 0.04, grow: null }]);
+  assert.equal(adopt({ subjects: [{ edits: [prompt], transition: null }] }, limits).subjects[0].transition, 0.04);
+});
+
+test('settings are kept within their limits, subjects within their number', () => {
+  const [subject] = adopt({ subjects: [{ edits: [], degree: 9, transition: -1 }] }, limits).subjects;
+  assert.deepEqual([subject.degree, subject.transition], [2, 0]);
+  assert.equal(adopt({ subjects: [{ edits: [], degree: 'much' }] }, limits).subjects[0].degree, 0);
+  assert.equal(adopt({ subjects: Array(9).fill({ edits: [] }) }, limits).subjects.length, limits.subjects);
+});
+
+test('what is no recipe is refused in a sentence', () => {
+  for (const data of [null, 3, 'x', {}, { subjects: [] }, { subjects: [null] }, { subjects: [{ edits: 'x' }] }]) {
+    assert.throws(() => adopt(data, limits), /^Error: This file is not a saved recipe\.$/);
+  }
+});
+
+test('subjects are told apart, however alike', () => {
+  const { subjects } = adopt({ subjects: [{ edits: [] }, { edits: [] }] }, limits);
+  assert.notEqual(subjects[0].id, subjects[1].id);
+});
+
+test('the table takes its limits from the server and adds how they are shown', () => {
+  const { degree, transition } = limits.settings;
+  assert.deepEqual([degree.default, degree.found, degree.max, degree.most, degree.scale], [1, 1, 2, 2, 1]);
+  assert.deepEqual([transition.default, transition.found, transition.max, transition.most, transition.scale], [0.1, 0.04, 1, 0.4, 100]);
+  const wider = limitsOf({ settings: { degree: { default: 0.5, min: 0, max: 3 }, transition: { default: 0.2, min: 0, max: 1 } } });
+  assert.deepEqual([wider.settings.degree.most, wider.settings.transition.found], [3, 0.2]);
+});

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { createStore } from '../../demo/page/store.js';
+
+test('only who asked for a field is told of it, and only when it changed', () => {
+  const store = createStore({ a: 1, b: 2 }), told = [];
+  store.subscribe(['a'], (state) => told.push(['a', state.a]));
+  store.subscribe(null, () => told.push('any'));
+  const end = store.subscribe(['b'], () => told.push('b'));
+  store.set({ a: 1 });
+  assert.deepEqual(told, []);
+  store.set({ a: 3 });
+  store.set({ b: 4 });
+  end();
+  store.set({ b: 5 });
+  assert.deepEqual(told, [['a', 3], 'any', 'any', 'b', 'any']);
+});
+
+test('what a listener sets is told afterwards, and everybody ends with the same state', () => {
+  const store = createStore({ a: 0, double: 0 }), seen = [];
+  store.subscribe(['a'], ({ a }) => store.set({ double: 2 * a }));
+  store.subscribe(['a', 'double'], ({ a, double }) => seen.push([a, double]));
+  store.set({ a: 4 });
+  assert.deepEqual(seen.at(-1), [4, 8]);
+  assert.equal(store.state.double, 8);
+});
+
+test('a listener that fails does not silence the store', () => {
+  const store = createStore({ a: 0 });
+  const end = store.subscribe(['a'], () => { throw new Error('broken'); });
+  assert.throws(() => store.set({ a: 1 }), /broken/);
+  end();
+  let told = 0;
+  store.subscribe(['a'], () => { told += 1; });
+  store.set({ a: 2 });
+  assert.equal(told, 1);
+});
+
+test('a field that is not there is an error, and nobody writes a field past the store', () => {
+  const store = createStore({ a: 0 });
+  assert.throws(() => store.set({ aa: 1 }), /no field "aa"/);
+  assert.throws(() => { store.state.a = 1; }, TypeError);
+});
