@@ -31,6 +31,7 @@ from train.data import (
     generator_of,
     load_pairs,
     random_blob,
+    read_core,
     read_small,
     scene,
     uniform,
@@ -161,7 +162,7 @@ def made_of_subjects(
     """
     kept, lows, highs, masks = [], [], [], []
     for each in tqdm(names, f"making {name}", leave=False):
-        subject = (read_small(find_image(folder / "mask", each))[0] >= 128).numpy()
+        subject = read_core(find_image(folder / "mask", each))[0].numpy()
         if not 0.01 < subject.mean() < 0.7:
             continue
         photo = read_small(find_image(folder / "image", each))

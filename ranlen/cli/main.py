@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-PHOTO = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -181,6 +181,8 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         from ranlen import retouch
 
         photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
+    for remark in images.remarks(photo, images.format_of(job.output)):
+        print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
     photo.write(job.output)
 
 

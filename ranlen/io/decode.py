@@ -215,7 +215,7 @@ def _raw(data: bytes) -> Picture:
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
             _check_size(raw.sizes.width, raw.sizes.height)
-            if raw.num_colors >= 3 and not raw.rgb_xyz_matrix.any():
+            if raw.num_colors >= 3 and not (raw.color_matrix.any() or raw.rgb_xyz_matrix.any()):
                 raise ImageError("a raw of a camera whose colours LibRaw does not know; export it as TIFF")
             pixels = raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16)
     except (rawpy.LibRawError, ValueError) as error:

@@ -8,6 +8,7 @@ stay in the photo's own colour space; `preview` gives a small copy in sRGB for e
 from __future__ import annotations
 
 import struct
+import unicodedata
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,6 +138,18 @@ def _photo(data: bytes, found: Picture) -> Photo:
 
 def _said(photo: Photo) -> tuple[object, ...]:
     return (photo.size, photo.pixels.dtype, photo.alpha is None, photo.grey, photo.icc, photo.exif, photo.xmp)
+
+
+def named(folder: Path) -> dict[str, Path]:
+    """The pictures in a folder by name, without suffix; accents however they are spelled. A PNG goes before others."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    order = sorted(found, key=lambda path: (path.suffix.lower() != ".png", path.name), reverse=True)
+    return {name_of(path): path for path in order}
+
+
+def name_of(path: Path) -> str:
+    """What a photo and its mask have in common: the name without suffix, composed accents."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def read_mask(path: str | Path, size: Size) -> np.ndarray:
