@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -236,7 +237,9 @@ def _array(image: pyvips.Image) -> np.ndarray:
 
 
 def _opened(data: bytes, kind: str) -> Image.Image:
-    image = Image.open(io.BytesIO(data), formats=[kind])  # a phone's MPO opens as JPEG
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata and size are ours to judge, not to print
+        image = Image.open(io.BytesIO(data), formats=[kind])  # a phone's MPO opens as JPEG
     _check_size(image.width, image.height)
     return image
 

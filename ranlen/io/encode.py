@@ -28,7 +28,11 @@ def again(photo: Photo) -> bytes:
         data = jpeg.ended(data) if found.kind == "JPEG" else data
         before = decode.picture(data).channels
         after = _stored(before, pixels, found)
-        return jpeg.rewrite(data, before, after) if found.kind == "JPEG" else tiff.rewrite(data, after)
+        if found.kind == "TIFF":
+            return tiff.rewrite(data, after)
+        changed = jpeg.changes(data, before, after)
+        del before, after  # blocks take six bytes a pixel
+        return jpeg.rewrite(data, changed)
     alpha = None if photo.alpha is None else decode.turned_back(photo.alpha[..., None], found.orientation)
     channels = _channels(pixels, alpha, photo.grey)
     if found.kind == "PNG":
@@ -78,11 +82,8 @@ def _stored(before: np.ndarray, pixels: np.ndarray, found: Picture) -> np.ndarra
     """Channels as the file stores them, for pixels that are not as before."""
     if not found.inks:
         colours = 1 if before.shape[2] <= 2 else 3
-        return (
-            pixels[..., :colours]
-            if before.shape[2] == colours
-            else np.dstack([pixels[..., :colours], before[..., colours:]])
-        )
+        more = before[..., colours:]
+        return np.concatenate([pixels[..., :colours], more], axis=2) if more.size else pixels[..., :colours]
     inks = to_8_bit(before[..., :4])
     relit = colour.relit_inks(inks, colour.from_inks(inks, found.icc), to_8_bit(pixels), found.icc)
     step = 257 if before.itemsize == 2 else 1

@@ -16,7 +16,7 @@ MOST_ENTRIES = 4096
 # Tags of the first directory that say how pixels are stored, and lists of pictures and pages: not about the picture.
 STORAGE = {
     *range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 317, *range(320, 326), 330,
-    332, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 532, 33421, 33422, 34675,
+    332, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 532, 33421, 33422, 34675, 50706,
 }  # fmt: skip
 
 

@@ -25,6 +25,8 @@ from ranlen.io import exif as exif_block
 SEGMENT = 0xFFFF - 2  # bytes that fit between a marker's length and the next marker
 ICC, XMP, PAIRS = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of what a picture's components are
+Change = tuple[int, int, np.ndarray]  # from which row and column on, and by how much, (h, w, C) int16
 BAND = 16  # rows of blocks changed at a time: more fill the cache
 RGB, YCC, CMYK, YCCK = 2, 3, 4, 5  # libjpeg's numbers of what components mean
 LUMA = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
@@ -104,13 +106,27 @@ def encode(
     return data[:header] + words + data[header:]
 
 
-def rewrite(data: bytes, before: np.ndarray, after: np.ndarray) -> bytes:
-    """A JPEG in which blocks are changed where pixels are; what stands beside the picture stays, but for a thumbnail.
+def changes(data: bytes, before: np.ndarray, after: np.ndarray) -> list[Change]:
+    """Where a picture is to be another, as whole blocks: small, so that neither picture is needed any more.
 
     Args:
         data: the file.
         before: its pixels as it holds them, (H, W, C) uint8: grey, RGB or inks.
         after: what they are to be.
+    """
+    high, wide = _sampling(data)
+    found = []
+    for top in range(0, before.shape[0], rows := 8 * high * BAND):
+        band = slice(top, top + rows)
+        touched = np.flatnonzero((before[band] != after[band]).any(axis=(0, 2)))
+        if len(touched):
+            left, right = touched[0] // (8 * wide) * 8 * wide, (touched[-1] // (8 * wide) + 1) * 8 * wide
+            found.append((top, int(left), after[band, left:right].astype(np.int16) - before[band, left:right]))
+    return found
+
+
+def rewrite(data: bytes, changed: list[Change]) -> bytes:
+    """A JPEG in which blocks are changed where pixels are; what stands beside the picture stays, but for a thumbnail.
 
     Raises:
         ValueError: its blocks cannot be read.
@@ -122,7 +138,7 @@ def rewrite(data: bytes, before: np.ndarray, after: np.ndarray) -> bytes:
         for marker, content in segments(data)
     ]
     end = _parts(data)[1] or len(data)
-    picture = _changed(data, before, after)
+    picture = _changed(data, changed)
     start = 2 + sum(4 + len(content) for _, content in words)
     written = b"\xff\xd8"
     for marker, content in words:
@@ -133,24 +149,25 @@ def rewrite(data: bytes, before: np.ndarray, after: np.ndarray) -> bytes:
     return written + picture[2:] + data[end:]
 
 
-def _changed(data: bytes, before: np.ndarray, after: np.ndarray) -> bytes:
+def _changed(data: bytes, changed: list[Change]) -> bytes:
     """The picture with its changes, without any words."""
     with _file(data) as path:
         file = jpegio.read(path)
         tables = [data[start:end] for marker, start, end in _parts(data)[0] if marker == 0xDB]
         slots = sorted({slot for content in tables for slot in _tables(content)})
-        for top in range(0, before.shape[0], rows := 8 * file.max_v_samp_factor * BAND):
-            band = slice(top, top + rows)
-            touched = np.flatnonzero((before[band] != after[band]).any(axis=(0, 2)))
-            if len(touched):
-                unit = 8 * file.max_h_samp_factor
-                left, right = touched[0] // unit * unit, (touched[-1] // unit + 1) * unit
-                change = after[band, left:right].astype(np.float32) - before[band, left:right]
-                _add(file, slots, change, top, left)
+        for top, left, change in changed:
+            _add(file, slots, change.astype(np.float32), top, left)
         file.markers = []
         file.optimize_coding = True  # the file's own codes may lack what a changed block needs
         file.write(path)
         return Path(path).read_bytes()
+
+
+def _sampling(data: bytes) -> tuple[int, int]:
+    """Into how many blocks, down and across, the finest component of a unit is divided."""
+    frame = next((data[a:b] for marker, a, b in _parts(data)[0] if marker in FRAMES), b"")
+    factors = frame[7::3] or b"\x11"
+    return max(each & 15 for each in factors), max(each >> 4 for each in factors)
 
 
 def _add(file: Any, slots: list[int], change: np.ndarray, top: int, left: int) -> None:
