@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+from gradio.routes import App
+
 from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures, session
+from demo import frames
 
 ROOT = Path(__file__).parent.parent
 
@@ -93,6 +98,13 @@ def made_up_state(url: str) -> list[str]:
     owner.close()
     thief.close()
     return wrong
+
+
+def routes() -> list[tuple[str, str]]:
+    """Methods and paths that Gradio and the page serve; what stands in braces is filled with a word."""
+    known = App.create_app(gr.Blocks()).openapi()["paths"].items()
+    own = [(method, route.path) for route in frames.ROUTES for method in sorted(route.methods or ())]
+    return [(method.upper(), re.sub(r"{[^}]*}", "upload", path)) for path, each in known for method in each] + own
 
 
 def json_depth(depth: int) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import os
 import re
 import signal
@@ -21,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 from PIL import Image
 
 from benchmarks import hostile
-from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, mark_in, photo_of, pictures
+from benchmarks.visitor import CLICK, FIND, MODEL, RefusalError, Visitor, mark_in, photo_of, pictures
 from ranlen.io import images
 
 ROOT = Path(__file__).parent.parent
@@ -168,6 +170,77 @@ def memory(running: Server, requests: int) -> tuple[float, float]:
     return held[0], held[1]
 
 
+def abuse(running: Server, seconds: float) -> tuple[float, int, list[str]]:
+    """Two abusers for a while: bodies over the limit on all routes, huge edits, one new session after the other.
+
+    Returns:
+        MiB that the server grew by at most; how many requests were sent; what was answered with a 500 or not refused.
+    """
+    until, before, wrong = time.monotonic() + seconds, running.memory(), []
+    most = sent = 0
+    large = b'{"data": [' + b"0," * (8 * 2**20) + b"0]}"
+    huge = {"tool": "brush", "points": [[0.5, 0.5]] * 100_000, "radius": 0.1}
+
+    def bodies() -> None:
+        nonlocal sent
+        with httpx.Client(trust_env=False, timeout=120) as web:
+            for method, path in itertools.cycle(hostile.routes()):
+                if time.monotonic() > until:
+                    return
+                sent += 1
+                try:
+                    status = web.request(method, running.url + path, content=large).status_code
+                except httpx.HTTPError:  # refused before all of it was sent
+                    continue
+                if status not in (400, 413, 422):
+                    wrong.append(f"{method} {path}: {status}")
+
+    def sessions() -> None:
+        nonlocal sent
+        while time.monotonic() < until:
+            visitor = Visitor(running.url)
+            try:
+                visitor.open(photo_of(sent % 200, 320), "a.png")
+                visitor.edit([huge])
+                visitor.edit([{**CLICK, "id": str(sent), "junk": [0] * 200_000}])
+            except RefusalError:
+                pass
+            sent += 1
+            visitor.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(bodies), pool.submit(sessions)]
+        while not all(each.done() for each in both):
+            most = max(most, running.memory() - before)
+            time.sleep(0.2)
+        for each in both:
+            each.result()
+    return most / 2**20, sent, wrong
+
+
+def left(running: Server, visitors: int) -> tuple[float, float, float]:
+    """MiB before the visitors came, with all of them there, and after the last one has left."""
+    first = Visitor(running.url)  # brings the networks into memory
+    politely(lambda: first.open(photo_of(0), "a.png"))
+    politely(lambda: first.edit([CLICK, FIND]))
+    first.close()
+    time.sleep(2)
+    before = running.memory()
+    there = []
+    for number in range(visitors):
+        visitor = Visitor(running.url)
+        visitor.stay()
+        politely(lambda: visitor.open(photo_of(number, 900 + 10 * number), "a.png"))  # noqa: B023
+        for at in ([0.3, 0.4], [0.5, 0.5]):
+            politely(lambda: visitor.edit([{**FIND, "at": at}, CLICK]))  # noqa: B023
+        there.append(visitor)
+    full = running.memory()
+    for visitor in there:
+        visitor.close()
+    time.sleep(10)
+    return before / 2**20, full / 2**20, running.memory() / 2**20
+
+
 def flood(url: str, requests: int = 60) -> list[str]:
     """What is said to those whom the queue has no room for."""
     visitor, said = Visitor(url), []
@@ -219,7 +292,11 @@ def main() -> int:
         print("made-up state", hostile.made_up_state(running.url))
         print("leave", leave(running))
         print("flood", sorted(set(flood(running.url))))
-        print("crowd", crowd(running.url, options.visitors, options.seconds))
+        print("left", left(running, options.visitors))
+        with ThreadPoolExecutor(1) as pool:
+            abused = pool.submit(abuse, running, options.seconds)
+            print("crowd", crowd(running.url, options.visitors, options.seconds))
+            print("abuse meanwhile", abused.result())
         print("memory", memory(running, options.requests))
         print("log", log_leaks(running)[:20])
         running.stop()

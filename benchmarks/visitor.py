@@ -24,6 +24,7 @@ from ranlen.io.images import Photo
 BITS = 16  # of a mark
 EXAMPLES = sorted((Path(__file__).parent.parent / "demo" / "examples").glob("*.jpg"))
 CLICK = {"tool": "click", "at": [0.5, 0.4], "radius": 0.15, "add": True}
+FIND = {"tool": "subject", "at": [0.5, 0.4]}
 MODEL = "star_dce-ranlen"
 Answer = dict[str, Any]
 
@@ -45,9 +46,17 @@ class Visitor:
         self.session = secrets.token_hex(8)
         self.config = self.web.get(url.rstrip("/") + "/config").json()
         self.key: str | None = None  # of the photo that is open
+        self.there: Any = None
         self.values = {each["id"]: each["props"].get("value") for each in self.config["components"]}
 
+    def stay(self) -> None:
+        """Be there as a browser is, whose leaving the server notices."""
+        self.there = self.web.stream("GET", f"{self.url}/heartbeat/{self.session}")
+        self.there.__enter__()
+
     def close(self) -> None:
+        if self.there is not None:
+            self.there.__exit__(None, None, None)
         self.web.close()
 
     def event(self, name: str, api: str = "") -> dict[str, Any]:

@@ -6,22 +6,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import gradio as gr
 
 from demo import editing, gpu, looking, visit
-from ranlen import recipe, retouch
+from ranlen import facts, recipe, retouch
 from ranlen.cli import sheet
 from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.regions import RegionMask
-from ranlen.recipe import Subject
+from ranlen.models.enhancer import Enhancer
+from ranlen.recipe import Recipe, Subject
 
-EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
+EVENTS: dict[str, Any] = {"concurrency_id": "programs", "concurrency_limit": 20}  # most of which may wait for SAM
+WORK = anyio.CapacityLimiter(4)
 
 
 def publish() -> None:
@@ -39,7 +43,7 @@ def publish() -> None:
             ("compare", compare, [*where, backbone, done]),
             ("segment", segment, [photo, x, y, done]),
         ):
-            gr.Button().click(function, inputs, result, api_name=name, **EDITS)
+            gr.Button().click(function, inputs, result, api_name=name, **EVENTS)
 
 
 def edit_list() -> gr.JSON:
@@ -49,7 +53,7 @@ def edit_list() -> gr.JSON:
     return widget
 
 
-def light(
+async def light(
     photo: str,
     mask: str | None = None,  # a default of none is what lets programs leave it out
     x: float = 0.5,
@@ -71,32 +75,38 @@ def light(
         model: a published model, "deepupe-ranlen" for one.
         done: clicks, frames and strokes, see `ranlen.masks.edits`; for example
             [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
-            Or a session as the page saves it, which brings its own settings, see `ranlen.recipe`.
+            Or a recipe as the page saves it, which brings its own settings, see `ranlen.recipe`.
 
     Returns:
         The lit photo, a file of the same kind.
     """
 
-    def work() -> Path:
+    async def work() -> Path:
         path = visit.fresh_folder() / editing.result_name(Path(photo))
         if isinstance(done, dict) and not mask:
-            session = opened(photo, done)
-            with visit.NETWORKS:
-                *_, written = editing.save(
-                    session, recipe.parse_recipe(done), "same", path.parent, visit.segmenter()[0], visit.load
-                )
-            return Path(written)
+            whole = recipe.parse_recipe(done)
+            async with opened(photo, whole) as session:
+                return await visit.working(WORK, save, session, whole, path.parent)
         enhancer = visit.load(model)
-        found = areas(photo, mask, done or click(x, y), transition)
-        with visit.NETWORKS:
-            lit = gpu.light(images.read(photo), found, enhancer, degree)
-        lit.write(path)
-        return path
+        found = await areas(photo, mask, done or click(x, y), transition)
+        return await visit.working(WORK, write, photo, found, enhancer, degree, path)
 
-    return told(photo, work)
+    return await told(photo, work)
 
 
-def compare(
+def save(session: editing.Session, done: Recipe, folder: Path) -> Path:
+    """The photo lit as a recipe says, in a folder."""
+    *_, path = editing.save(session, done, "same", folder, visit.segmenter()[0], visit.load)
+    return Path(path)
+
+
+def write(photo: str, found: RegionMask, enhancer: Enhancer, degree: float, path: Path) -> Path:
+    """A photo lit in a file."""
+    gpu.light(images.read(photo), found, enhancer, degree).write(path)
+    return path
+
+
+async def compare(
     photo: str,
     mask: str | None = None,
     x: float = 0.5,
@@ -122,20 +132,24 @@ def compare(
         A PNG file.
     """
 
-    def work() -> Path:
+    async def work() -> Path:
         path = visit.fresh_folder() / f"{Path(photo).stem}_compared.png"
-        enhancers = [visit.load(f"{backbone}-{method}") for method in visit.METHODS]
-        found = areas(photo, mask, done or click(x, y), transition)
-        view = retouch.view(images.read(photo))
-        with visit.NETWORKS:
-            results = retouch.compare(view, found, enhancers, degree)
-        sheet.contact_sheet(results, found).write(path)
-        return path
+        enhancers = {method: visit.load(f"{backbone}-{method}") for method in facts.METHODS}
+        found = await areas(photo, mask, done or click(x, y), transition)
+        return await visit.working(WORK, draw, photo, found, enhancers, degree, path)
 
-    return told(photo, work)
+    return await told(photo, work)
 
 
-def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | None = None) -> str:
+def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: float, path: Path) -> Path:
+    """A sheet of a photo in a file."""
+    view = retouch.view(images.read(photo))
+    lit = {method: gpu.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
+    sheet.contact_sheet({"original": view} | lit, found).write(path)
+    return path
+
+
+async def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | None = None) -> str:
     """Find the subject of a photo.
 
     Args:
@@ -148,20 +162,21 @@ def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | None =
         A PNG file of the photo's size, white on the subject: what `/light` takes as a mask.
     """
 
-    def work() -> Path:
-        session = opened(photo, done or click(x, y))
+    async def work() -> Path:
         subject = Subject(tuple(edits.parse_edits(done or click(x, y))))
-        return editing.save_mask(session, subject, visit.fresh_folder(), visit.segmenter()[0])
+        async with opened(photo, Recipe((subject,))) as session:
+            folder = visit.fresh_folder()
+            return await visit.working(WORK, editing.save_mask, session, subject, folder, visit.segmenter()[0])
 
-    return told(photo, work)
+    return await told(photo, work)
 
 
-def told(photo: str, work: Callable[[], Path]) -> str:
+async def told(photo: str, work: Callable[[], Awaitable[Path]]) -> str:
     """What `work` writes; what is wrong with the question is told to who asked."""
     if not photo:
         raise gr.Error("a photo is needed", print_exception=False)
     try:
-        return str(work())
+        return str(await work())
     except (ValueError, OSError) as error:
         raise gr.Error(str(error), print_exception=False) from None
 
@@ -171,19 +186,26 @@ def click(x: float, y: float) -> list[Any]:
     return [{"tool": "subject", "at": [x, y]}]
 
 
-def opened(photo: str, done: Any) -> editing.Session:
+@asynccontextmanager
+async def opened(photo: str, done: Recipe) -> AsyncIterator[editing.Session]:
     """A session on a photo; the segmenter has looked at it where it will be asked."""
-    session = editing.open_photo(photo)
-    if any(
-        edit.tool == "subject" or edit.tool == "frame" for s in recipe.parse_recipe(done).subjects for edit in s.edits
-    ):
-        looking.begin(session, visit.segmenter()[0]).result.result()
-    return session
+    session = await visit.working(WORK, editing.open_photo, photo)
+    try:
+        await visit.looked(session, done.subjects)
+        yield session
+    finally:
+        looking.drop(session)  # who asked has left
 
 
-def areas(photo: str, mask: str | None, done: Any, transition: float | None) -> RegionMask:
+async def areas(photo: str, mask: str | None, done: Any, transition: float | None) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
-        return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)
+        return await visit.working(WORK, masked, photo, mask, transition)
     subject = Subject(tuple(edits.parse_edits(done)), transition=transition)
-    return editing.areas(opened(photo, done), subject, visit.segmenter()[0])
+    async with opened(photo, Recipe((subject,))) as session:
+        return await visit.working(WORK, editing.areas, session, subject, visit.segmenter()[0])
+
+
+def masked(photo: str, mask: str, transition: float | None) -> RegionMask:
+    """The areas of a photo from a mask file."""
+    return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)

@@ -6,7 +6,7 @@ import dataclasses
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,6 @@ from ranlen import recipe, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import boolean
-from ranlen.masks.edits import EditError
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.recipe import Recipe, Subject
@@ -71,63 +70,41 @@ class Session:
     Attributes:
         path: the file as uploaded.
         size: (height, width) of the photo in it.
-        view: it as shown, and as its light is predicted.
+        shown: `view`, once it was needed.
         seen: what the segmenter keeps of the photo.
         answers: of the segmenter, by question, so that undoing a click asks nothing.
         masks: areas, by what marks them.
         lights: predicted lights, by what marks them and model.
-        edits: long edits that came before, by name.
         key: told to the owner alone, for questions that do not come through Gradio.
         looks: the segmenter's, where it is queued or done (`demo.looking`).
     """
 
     path: Path
     size: tuple[int, int]
-    view: Photo
+    shown: Kept = field(default_factory=lambda: Kept(1))
     seen: Kept = field(default_factory=lambda: Kept(1))
     answers: dict[Question, np.ndarray] = field(default_factory=dict)
     masks: Kept = field(default_factory=lambda: Kept(8))
     lights: Kept = field(default_factory=lambda: Kept(8))
-    edits: dict[str, Any] = field(default_factory=dict)
     key: str = field(default_factory=secrets.token_urlsafe)
     looks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def view(self) -> Photo:
+        """The photo as shown, and as its light is predicted; of a visitor who was away, it is read again."""
+        return self.shown.get("view", lambda: retouch.view(images.read(self.path)))
+
+    def asleep(self) -> Session:
+        """It without all that can be worked out again."""
+        return Session(self.path, self.size, key=self.key)
 
 
 def open_photo(path: str | Path) -> Session:
     """Read an uploaded photo; raises `images.ImageError` with a message for its owner."""
     photo = images.read(path)
-    return Session(Path(path), photo.size, retouch.view(photo))
-
-
-def read_recipe(session: Session, data: Any) -> Recipe:
-    """A recipe as the browser sends it: long edits come once with an "id", and later as {"ref": id}.
-
-    Raises:
-        EditError: it is none, or names an edit that never came.
-    """
-    subjects = data.get("subjects") if isinstance(data, Mapping) else None
-    if not isinstance(subjects, list):
-        return recipe.parse_recipe(data)
-    whole = [
-        {**each, "edits": _whole(session, each.get("edits"))} if isinstance(each, dict) else each for each in subjects
-    ]
-    return recipe.parse_recipe({**data, "subjects": whole})
-
-
-def _whole(session: Session, done: Any) -> Any:
-    return (
-        [_known(session, edit) if isinstance(edit, dict) else edit for edit in done] if isinstance(done, list) else done
-    )
-
-
-def _known(session: Session, edit: dict[str, Any]) -> Any:
-    if isinstance(name := edit.get("ref"), str):
-        if name not in session.edits:
-            raise EditError("an edit was lost on the way")
-        return session.edits[name]
-    if isinstance(name := edit.get("id"), str) and len(session.edits) < 1000:
-        session.edits[name[:40]] = edit
-    return edit
+    session = Session(Path(path), photo.size)
+    session.shown.get("view", lambda: retouch.view(photo))
+    return session
 
 
 def look(session: Session, segmenter: Segmenter) -> Any:
@@ -172,7 +149,7 @@ def light(session: Session, done: Recipe, photo: Photo, segmenter: Segmenter, lo
     lights = []
     for subject in done.subjects:
         try:
-            lights.append((lighting(session, subject, done.model, segmenter, load), subject.degree))
+            lights.append((lighting(session, subject, done.model, segmenter, load), subject))
         except retouch.MaskError:  # one that is not marked yet
             continue
     return recipe.render(photo, lights)

@@ -14,9 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo import editing, visit, wire
+from demo import editing, looking, visit, wire
+from ranlen.io.images import ImageError
 from ranlen.masks.edits import EditError
 from ranlen.models.weights import WeightsError
+from ranlen.recipe import parse_recipe
 from ranlen.segment.prompts import PromptError
 
 AT_ONCE = anyio.CapacityLimiter(4)
@@ -40,9 +42,11 @@ def frame(data: Any) -> Response:
     if session is None:
         return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
     try:
-        done = editing.read_recipe(session, data.get("recipe"))
+        done = parse_recipe(data.get("recipe"))
+        if not looking.is_over(session, done.subjects, visit.segmenter()[0]):  # after a nap; the preview stays
+            return JSONResponse({"detail": "the photo is being looked at; try again"}, status_code=503)
         lit = editing.light(session, done, session.view, visit.segmenter()[0], visit.load)
-    except (EditError, PromptError, WeightsError) as error:
+    except (EditError, PromptError, WeightsError, ImageError) as error:
         return JSONResponse({"detail": str(error)}, status_code=422)
     box = wire.changed(session.view, lit)
     if not box[2]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ try:
 except ImportError:
     spaces = None
 
+NETWORK = threading.Lock()  # nothing is read, rendered or written under it
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 
@@ -38,14 +40,19 @@ def borrowed() -> bool:
     return spaces is not None and torch.cuda.is_available()
 
 
-@lent(15)
 def predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighting:
-    """`retouch.predict`; the light comes back to where it is rendered."""
+    """`retouch.predict`, for one visitor at a time; the light comes back to where it is rendered."""
+    with NETWORK:
+        return _predict(view, mask, enhancer)
+
+
+@lent(15)
+def _predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighting:
     if not borrowed():
         return retouch.predict(view, mask, enhancer)
     lighting = retouch.predict(view, mask, copy.deepcopy(enhancer).to("cuda"))
     attenuation = None if lighting.attenuation is None else lighting.attenuation.cpu()
-    return retouch.Lighting(lighting.field.with_maps(lighting.field.maps.cpu()), attenuation)
+    return retouch.Lighting(lighting.field.to("cpu"), attenuation)
 
 
 def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> Photo:

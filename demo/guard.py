@@ -10,13 +10,19 @@ import json
 import os
 from typing import Any, NoReturn
 
+from gradio.route_utils import API_PREFIX
 from gradio.utils import get_upload_folder
+from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 16 * 1024**2  # as many points as are drawn take one; photos come by the way of uploads
-UPLOAD = "/upload"  # which Gradio counts itself, by `max_file_size`
+MAX_BODY = 4 * 1024**2  # as many points as are drawn take one; photos come by the way of uploads
+MAX_VALUES = 500_000  # in JSON: eight subjects of as many points; as objects they take 32 MB, and more would take 350
 MAX_DEPTH = 60  # of lists in lists
+UPLOAD = f"{API_PREFIX}/upload"  # photos and masks, which are no JSON
+MAX_UPLOAD = (
+    101 * 1024**2
+)  # a file, which Gradio counts by `max_file_size`, and what stands around it, which it does not
 
 
 class RefusedError(ValueError):
@@ -24,14 +30,17 @@ class RefusedError(ValueError):
 
 
 class Guard:
-    """An ASGI middleware that reads the body of a request, judges it and hands it on."""
+    """An ASGI middleware that reads the body of a request, whatever its method and path, judges it and hands it on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"].endswith(UPLOAD):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if scope["method"] == "POST" and scope["path"].removeprefix(scope.get("root_path", "")) == UPLOAD:
+            await self.app(scope, counted(receive), send)
             return
         try:
             body = await read_body(receive)
@@ -52,6 +61,21 @@ class Guard:
         await self.app(scope, again, send)
 
 
+def counted(receive: Receive) -> Receive:
+    """`receive`, until an upload is too large; Gradio then answers 413 and removes what it has of it."""
+    total = 0
+
+    async def part() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MAX_UPLOAD:
+            raise MultiPartException(f"the upload is over its maximum allowed size of {MAX_UPLOAD >> 20} MB")
+        return message
+
+    return part
+
+
 async def read_body(receive: Receive) -> bytes:
     """The whole body; raises RefusedError as soon as it is too large."""
     body = bytearray()
@@ -69,6 +93,8 @@ def check(body: bytes) -> None:
     """Raise RefusedError if a body is not JSON of finite numbers that names no files but uploads."""
     if not body:
         return
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:  # before there are objects of it
+        raise RefusedError(f"the request holds more than {MAX_VALUES:,} values; send fewer points")
     try:
         said = json.loads(body, parse_constant=not_finite)
         search(said)

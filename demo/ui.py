@@ -19,6 +19,7 @@ from ranlen.io.images import Photo
 from ranlen.masks import edits
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
+from ranlen.recipe import LIMITS, Subject
 
 MEGABYTES = 100  # of the largest file
 THUMBNAIL = 192  # longest side of an example before it is opened
@@ -30,7 +31,8 @@ NOTES = {
     "ranlen": "mask in every layer",
 }
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
-EDITS: dict[str, Any] = {"concurrency_id": "edits", "concurrency_limit": 8}
+# Those that may wait for the segmenter; how many work at a time is said in `visit.py`.
+WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
@@ -39,7 +41,8 @@ LAUNCH: dict[str, Any] = {
     "run_history": False,
     "show_error": False,
     "enable_monitoring": False,
-    "state_session_capacity": 100,
+    "state_session_capacity": 1,  # Gradio keeps each session's last answers, photos too, and nothing here reads them
+    "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
     "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *assets.ROUTES]},
@@ -61,12 +64,13 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    (drawn, _), (found, _) = facts.DRAWN_FEATHER, facts.FOUND_FEATHER
+    suits = {"transition": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
+    settings = {}
+    for name, (least, most) in LIMITS.items():
+        drawn, found = suits.get(name) or [getattr(Subject, name)] * 2
+        settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
-        "settings": {
-            "degree": {"default": 1.0, "min": 0.0, "max": facts.MAX_DEGREE},
-            "transition": {"default": drawn, "found": found, "min": 0.0, "max": 1.0},
-        },
+        "settings": settings,
         "grow": facts.SIDES,
         "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,
@@ -75,6 +79,7 @@ def limits() -> dict[str, Any]:
         "backbone": facts.DEFAULT_BACKBONE,
         "finder": visit.segmenter()[1],
         "megabytes": MEGABYTES,
+        "kept": [facts.KEPT_OF, *facts.KEPT],
     }
 
 
@@ -95,11 +100,11 @@ def build() -> gr.Blocks:
             saved="",
             mask="",
         )
-        marked = editor.edit(visit.on_edit, None, editor, **LIVE, **EDITS)
+        marked = editor.edit(visit.on_edit, None, editor, **WAITING)
         editor.open(visit.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
-        editor.compare(visit.on_compare, None, editor, **LIVE, **EDITS)
+        editor.compare(visit.on_compare, None, editor, **WAITING)
         editor.loadmask(visit.on_mask, None, editor, **LIVE)
-        editor.save(visit.on_save, None, editor, **LIVE, concurrency_limit=2)
+        editor.save(visit.on_save, None, editor, **WAITING)
         page.unload(visit.VISITORS.leave)
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)

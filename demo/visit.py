@@ -6,29 +6,31 @@ kept of a photo, `editing.Session`, only saves doing things twice.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import itertools
 import json
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from concurrent.futures import TimeoutError as NotYet
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing, looking, wire
-from ranlen import retouch
+from demo import editing, looking, memory, wire
+from ranlen import recipe, retouch
 from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
-from ranlen.recipe import Recipe
+from ranlen.recipe import Recipe, Subject, parse_recipe
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.choice import choose
@@ -36,44 +38,72 @@ from ranlen.segment.prompts import PromptError
 from ranlen.segment.question import asked
 
 EXAMPLES = Path(__file__).parent / "examples"
-NETWORKS = threading.Lock()  # one at a time runs networks; they take a second
 MOST_VISITORS = 60  # whose photos are remembered; a photo and what is known of it take up to 100 MB
+# How many do a thing at a time. Who waits for the segmenter's look does none, and takes nobody's place.
+AREAS, LIGHTS = anyio.CapacityLimiter(8), anyio.CapacityLimiter(4)
+SAVERS = ThreadPoolExecutor(2)
+Answer = dict[str, Any]
+T = TypeVar("T")
 
 
 class Visitors:
-    """Sessions by visitor, the latest ones."""
+    """Sessions by visitor: of those who came last, and of those who asked last.
+
+    Who only opens photos, however many, pushes out others who only opened one, and nobody who works on theirs.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.lock = threading.Lock()
-        self.sessions: OrderedDict[str, editing.Session] = OrderedDict()
+        self.came: OrderedDict[str, editing.Session] = OrderedDict()
+        self.asked: OrderedDict[str, editing.Session] = OrderedDict()
 
     def find(self, request: gr.Request) -> editing.Session | None:
         """The session of who asks."""
-        return self.sessions.get(str(request.session_hash))
+        with self.lock:
+            return self._asks(str(request.session_hash))
 
     def owner(self, key: Any) -> editing.Session | None:
-        """The session of who knows the key of its photo."""
+        """The session of who asks with the key of its photo."""
         with self.lock:
-            return next((session for session in self.sessions.values() if session.key == key), None)
+            both = itertools.chain(self.came.items(), self.asked.items())
+            name = next((name for name, session in both if session.key == key), None)
+            return None if name is None else self._asks(name)
 
     def enter(self, request: gr.Request, session: editing.Session) -> None:
         """Remember a session."""
         with self.lock:
-            looking.drop(self.sessions.get(str(request.session_hash)))
-            self.sessions[str(request.session_hash)] = session
-            self.sessions.move_to_end(str(request.session_hash))
-            while len(self.sessions) > self.most:
-                self.sessions.popitem(last=False)
+            name = str(request.session_hash)
+            looking.drop(self.came.pop(name, None) or self.asked.pop(name, None))
+            self.came[name] = session
+            self._forget()
 
     def leave(self, request: gr.Request) -> None:
         """Let go of all that can be worked out again: the tab was closed, or a phone went to sleep."""
-        key = str(request.session_hash)
+        name = str(request.session_hash)
         with self.lock:
-            if key in self.sessions:
-                old = self.sessions[key]
-                looking.drop(old)
-                self.sessions[key] = editing.Session(old.path, old.size, old.view, edits=old.edits, key=old.key)
+            session = self.came.pop(name, None) or self.asked.pop(name, None)
+            if session is not None:
+                looking.drop(session)
+                self.came[name] = session.asleep()
+                self.came.move_to_end(name, last=False)  # the first to be forgotten
+        del session
+        memory.give_back()
+
+    def _asks(self, name: str) -> editing.Session | None:
+        session = self.came.pop(name, None) or self.asked.pop(name, None)
+        if session is not None:
+            self.asked[name] = session
+            self._forget()
+        return session
+
+    def _forget(self) -> None:
+        """At most half of those who are remembered are so because they asked; the rest of them count as who came."""
+        while len(self.asked) > max(1, self.most // 2):
+            name, session = self.asked.popitem(last=False)
+            self.came[name] = session
+        while len(self.came) + len(self.asked) > self.most:
+            looking.drop(self.came.popitem(last=False)[1])
 
 
 VISITORS = Visitors(MOST_VISITORS)
@@ -126,16 +156,39 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     )
 
 
-def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+async def working(places: anyio.CapacityLimiter, function: Callable[..., T], *arguments: Any) -> T:
+    """What a function gives that works in a thread, one of so many at a time."""
+    return await anyio.to_thread.run_sync(function, *arguments, limiter=places)
+
+
+async def looked(session: editing.Session, subjects: Iterable[Subject], what: str = "") -> None:
+    """Wait until the segmenter has looked at the photo, if it is asked about one of the subjects.
+
+    Raises:
+        EditError: it could not, or nobody wants to know any more.
+    """
+    if any(asked(each.edits) for each in subjects):
+        look = looking.begin(session, segmenter()[0])
+        async for _ in look.wait(what):
+            pass
+        if not look.result.done():
+            raise EditError("something newer was asked meanwhile")
+        if look.result.cancelled():
+            raise EditError("the photo is gone; open it again")
+        if wrong := look.result.exception():
+            raise EditError(f"the photo could not be looked at: {wrong}")
+
+
+async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Subjects were marked: first how long looking at the photo still takes, then their areas, then their light too."""
     data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         yield answer("answer", data, lost=True)
         return
     try:
-        done = editing.read_recipe(session, data.get("recipe"))
+        done = parse_recipe(data.get("recipe"))
     except EditError as error:
-        yield answer("answer", data, error=sentence(error), lost="lost" in str(error))
+        yield answer("answer", data, error=sentence(error))
         return
     asked_for = data.get("wanted")
     wanted = [
@@ -145,87 +198,118 @@ def on_edit(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]
     ]
     if any(asked(done.subjects[i].edits) for i in wanted):
         look = looking.begin(session, segmenter()[0])
-        for seconds in itertools.chain((0.2,), itertools.repeat(1.0)):
-            try:
-                look.result.result(seconds)
-                break
-            except NotYet:
-                yield answer("answer", data, looking=look.left())
-            except Exception as error:  # no memory, or a GPU that nobody lends
-                yield answer("answer", data, error=f"The photo could not be looked at: {error}. Brush and circle work.")
-                return
-    yield from marks_and_lights(session, data, done, wanted)
-
-
-def marks_and_lights(
-    session: editing.Session, data: dict[str, Any], done: Recipe, wanted: list[int]
-) -> Iterator[dict[str, Any]]:
-    """The areas of some subjects, then those and their lights."""
-    marks: dict[int, Any] = {}
-    lights: dict[int, Any] = {}
+        async for left in look.wait("edit"):
+            yield answer("answer", data, looking=left)
+        if not look.result.done():
+            return  # the visitor has asked something newer
+        if look.result.cancelled():
+            yield answer("answer", data, lost=True)
+            return
+        if wrong := look.result.exception():  # no memory, or a GPU that nobody lends
+            yield answer("answer", data, error=f"The photo could not be looked at: {wrong}. Brush and circle work.")
+            return
     try:
-        for i in wanted:
-            try:
-                marks[i] = wire.outlines(editing.areas(session, done.subjects[i], segmenter()[0]))
-            except retouch.MaskError as error:
-                marks[i] = {"error": sentence(error) if done.subjects[i].edits else ""}
+        marks = await working(AREAS, marks_of, session, done, wanted)
         yield answer("answer", data, marks=marks)
-        for i in wanted:
-            if "error" not in marks[i]:
-                lights[i] = wire.packed_light(light_of(session, done, i, "ranlen"), session.view)
+        lit = [i for i in wanted if "error" not in marks[i]]
+        lights = await working(LIGHTS, lambda: {i: packed_light(session, done, i, "ranlen") for i in lit})
         yield answer("answer", data, marks=marks, lights=lights, done=True)
-    except (PromptError, weights.WeightsError) as error:  # the mask so far stays
+    except (PromptError, weights.WeightsError, images.ImageError) as error:  # the mask so far stays
         yield answer("answer", data, error=sentence(error))
+
+
+def marks_of(session: editing.Session, done: Recipe, wanted: list[int]) -> dict[int, Answer]:
+    """The outlines of some subjects, by number, or what is wrong with one."""
+    marks = {}
+    for i in wanted:
+        try:
+            marks[i] = wire.outlines(editing.areas(session, done.subjects[i], segmenter()[0]))
+        except retouch.MaskError as error:
+            marks[i] = {"error": sentence(error) if done.subjects[i].edits else ""}
+    return marks
 
 
 def light_of(session: editing.Session, done: Recipe, i: int, method: str) -> retouch.Lighting:
     """The light of one subject under one method."""
-    with NETWORKS:
-        return editing.lighting(session, done.subjects[i], f"{done.backbone}-{method}", segmenter()[0], load)
+    return editing.lighting(session, done.subjects[i], f"{done.backbone}-{method}", segmenter()[0], load)
 
 
-def on_compare(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
+def packed_light(session: editing.Session, done: Recipe, i: int, method: str) -> Answer:
+    """It, for the browser."""
+    return wire.packed_light(light_of(session, done, i, method), session.view)
+
+
+async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
     """One subject under every method: words, and lights if they are wanted."""
     data, session = event._data or {}, VISITORS.find(request)
     if session is None:
         return answer("methods", data, lost=True)
     try:
-        done = editing.read_recipe(session, data.get("recipe"))
+        done = parse_recipe(data.get("recipe"))
         i = chosen(data, done)
-        mask = editing.areas(session, done.subjects[i], segmenter()[0])
-        methods = {}
-        for method in METHODS:
-            light = light_of(session, done, i, method)
-            lit = retouch.render(session.view, light, done.subjects[i].degree)
-            methods[method] = {
-                "words": wire.in_words(session.view, lit, mask),
-                "light": wire.packed_light(light, session.view) if data.get("lights") else None,
-            }
-    except (EditError, PromptError, retouch.MaskError, weights.WeightsError) as error:
+        await looked(session, [done.subjects[i]], "compare")
+        methods = await working(LIGHTS, compared, session, done, i, bool(data.get("lights")))
+    except (EditError, PromptError, retouch.MaskError, weights.WeightsError, images.ImageError) as error:
         return answer("methods", data, error=sentence(error))
     return answer("methods", data, methods=methods)
 
 
-def on_save(event: gr.EventData, request: gr.Request) -> Iterator[dict[str, Any]]:
+def compared(session: editing.Session, done: Recipe, i: int, lights: bool) -> dict[str, Answer]:
+    """What each method does to a subject."""
+    mask = editing.areas(session, done.subjects[i], segmenter()[0])
+    methods = {}
+    for method in METHODS:
+        light = light_of(session, done, i, method)
+        lit = recipe.render(session.view, [(light, done.subjects[i])])
+        methods[method] = {
+            "words": wire.in_words(session.view, lit, mask),
+            "light": wire.packed_light(light, session.view) if lights else None,
+        }
+    return methods
+
+
+async def saved(steps: Iterator[str | Path]) -> AsyncIterator[str | Path]:
+    """The steps of saving a photo, which has a place from the first to the last: between them it is in memory."""
+    done: list[str | Path] = []
+
+    def save() -> None:
+        for step in steps:
+            done.append(step)
+
+    job = SAVERS.submit(contextvars.copy_context().run, save)
+    shown = 0
+    try:
+        while not job.done() or shown < len(done):
+            while shown < len(done):
+                shown += 1
+                yield done[shown - 1]
+            await anyio.sleep(0.05)
+        job.result()
+    finally:
+        job.cancel()  # of who has left before it began
+
+
+async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
     data, session = event._data or {}, VISITORS.find(request)
     lost = ""
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
-        done = editing.read_recipe(session, data.get("recipe"))
+        done = parse_recipe(data.get("recipe"))
+        await looked(session, done.subjects, "save")
         if data.get("what") == "mask":
-            i = chosen(data, done)
-            path = editing.save_mask(session, done.subjects[i], fresh_folder(), segmenter()[0])
+            subject = done.subjects[chosen(data, done)]
+            path = await working(AREAS, editing.save_mask, session, subject, fresh_folder(), segmenter()[0])
         else:
             kind = str(data.get("format"))
-            steps = editing.save(
-                session, done, kind if kind in editing.FORMATS else "same", fresh_folder(), segmenter()[0], load
-            )
-            for number, step in enumerate(steps, 1):
+            kind = kind if kind in editing.FORMATS else "same"
+            number = 0
+            async for step in saved(editing.save(session, done, kind, fresh_folder(), segmenter()[0], load)):
                 if isinstance(step, Path):
                     path = step
                 else:
+                    number += 1
                     words, _, lost = step.partition("; ")
                     yield answer("saved", data, step=words, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:

@@ -57,7 +57,8 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     """A light for the shader.
 
     Returns:
-        kind: "gain" or "curves"; steps: how many curves; box: where the photo can change; grey: of the photo;
+        kind: "gain" or "curves"; steps: how many curves; box: where the photo can change; grey: of the photo; shoulder
+        and desaturation: of the light;
         maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
         window: likewise, (h, w, 1), or none.
     """
@@ -76,6 +77,8 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
         "steps": steps,
         "box": box,
         "grey": photo.grey,
+        "shoulder": float(getattr(lighting.field, "shoulder", 1)),
+        "desaturation": float(lighting.field.desaturation),
         "whole": whole,
         "maps": _packed(rows),
         "window": None if window is None else _packed(window[part][..., None]),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.models.enhancer import Parts
 from ranlen.rendering.fields import GREY, Curves, Illumination, LightField, render
 
 
@@ -133,6 +134,83 @@ def faded(image: Tensor, lit: Tensor, ramp: Tensor) -> Tensor:
     return (torch.lerp(low, high, smoothstep(ramp)).exp() - 1 / 255).clamp(0, 1)
 
 
+def log_error(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """What PSNR averages: the logarithm of the squared error over an area, (N,), with a floor at 35 dB.
+
+    Times 0.05, so that it weighs about as much as squared errors do.
+    """
+    return 0.05 * torch.log(region_mean((output - reference) ** 2, area) + 3e-4)
+
+
+@torch.no_grad()
+def matched_degree(field: LightField, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """The degree (N, 1, 1, 1), from 0 to 2.5, at which an area is as bright as in the reference, in the mean.
+
+    Args:
+        field: the light, of the images' size.
+        image: (N, 3, H, W) in [0, 1].
+        reference: likewise.
+        area: (N, 1, H, W).
+    """
+    wanted = region_mean(reference, area)
+    low = image.new_zeros(len(image), 1, 1, 1)
+    high = torch.full_like(low, 2.5)
+    for _ in range(9):
+        degree = (low + high) / 2
+        dark = (region_mean(render(field.with_maps(degree * field.maps), image), area) < wanted)[:, None, None, None]
+        low, high = torch.where(dark, degree, low), torch.where(dark, high, degree)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class MeteredLoss:
+    """What a network with a light meter learns by: how bright it should be, and apart from that, how the light lies.
+
+    How bright a reference is, is partly somebody's taste. A squared error under that doubt teaches the average of all
+    brightnesses, a grey veil. So the exposure learns from the light as it is, and everything else from the same light
+    at the degree that makes Area A as bright as the reference ("GT-mean loss", arXiv 2507.20148, for light fields).
+
+    Differs from the paper: this takes the place of the backbones' own losses in Area A. Areas B and C have theirs.
+
+    Attributes:
+        alpha: weight of Area A, `log_error` twice and the angle of colours.
+        beta: weight of the gradient-smooth loss of Area B.
+        gamma: weight of the squared error to the dark image in Area C.
+        fade: weight of the squared error in B to `faded`, see `RegionLoss`.
+        smooth: weight of DeepUPE's smoothness in A.
+    """
+
+    alpha: float = 1.0
+    beta: float = 1e-3
+    gamma: float = 1.0
+    fade: float = 1.0
+    smooth: float = 0.05
+
+    def __call__(
+        self, parts: Parts, image: Tensor, reference: Tensor, target: Tensor, mask: RegionMask
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss to minimise, and its unweighted parts; arguments as of `RegionLoss`, but for the `parts`."""
+        bright = render(parts.only_exposure_learns().light(), image)
+        field = parts.only_shape_learns().light()
+        field = field.with_maps(resize(field.maps, mask.size))
+        few = (..., slice(1, None, 2), slice(1, None, 2))  # of the pixels are enough for a mean
+        degree = matched_degree(field.with_maps(field.maps[few]), image[few], reference[few], mask.a[few])
+        field = field.with_maps(degree * field.maps)
+        output = render(field, image)
+        illumination = torch.exp(-field.maps)
+        said = {
+            "exposure": (self.alpha, log_error(bright, reference, mask.a)),
+            "shape": (self.alpha, log_error(output, reference, mask.a)),
+            "colour": (0.2 * self.alpha, colour_angle(output, reference, mask.a)),
+            "smooth": (self.smooth, smoothness(illumination, image, mask.a)),
+            "b": (self.beta, gradient_smooth(illumination, image, mask.b)),
+            "c": (self.gamma, region_mean((output - image) ** 2, mask.c)),
+            "fade": (self.fade, region_mean((output - target) ** 2, mask.b)),
+        }
+        total = sum((weight * part.mean() for weight, part in said.values()), start=output.new_zeros(()))
+        return total, {name: part.mean().item() for name, (_, part) in said.items()}
+
+
 @dataclass(frozen=True)
 class RegionLoss:
     """Eq. 5, alpha L_A + beta L_B + gamma L_C, each a mean over its area (the paper divides L_C by r_b: read r_c).
@@ -143,12 +221,17 @@ class RegionLoss:
         gamma: weight of Area C, the squared error to the dark image (Eq. 4).
         fade: weight of a term the paper has not: the squared error in B to `faded`. Smoothness alone leaves open where
             the light ends, and a network that keeps it to the end of B is smooth up to an edge.
+        smooth_on: what the gradient-smooth loss is taken on where a network predicts no illumination: "light", its log
+            gain, or "picture", the predicted image, as the paper's footnote 2 says.
+            Differs from the paper: by default "light", as with Retinex networks, for a picture has texture of its own
+            that no fade should smooth away.
     """
 
     alpha: float = 1.0
     beta: float = 1e-4
     gamma: float = 1.0
     fade: float = 0.0
+    smooth_on: str = "light"
 
     def __call__(
         self, field: LightField, image: Tensor, reference: Tensor, target: Tensor, mask: RegionMask
@@ -166,7 +249,7 @@ class RegionLoss:
         if isinstance(field, Illumination):
             light = torch.exp(-resize(field.maps, mask.size))
         else:
-            light = log_gain(output, image)
+            light = output if self.smooth_on == "picture" else log_gain(output, image)
         parts = {
             "a": AREA_A[type(field)](field, output, image, reference, mask.a).mean(),
             "b": gradient_smooth(light, image, mask.b).mean(),

@@ -21,6 +21,8 @@ from ranlen.masks.regions import RegionMask
 from ranlen.rendering.fields import GREY
 
 PROFILE_BINS = 24
+DARKEST = 0.05  # share of Area A that should be black, if anything is
+LIFTED = 8 / 255  # grey value by which black has to be above the reference's to look lifted
 PROFILE_REACH = 0.5  # the transition's profile starts this many widths inside A and ends as many inside C
 
 
@@ -53,6 +55,34 @@ def blur(maps: Tensor) -> Tensor:
     planes = maps.detach().cpu().flatten(0, 1).numpy()
     smooth = [cv2.sepFilter2D(plane, -1, window, window, borderType=cv2.BORDER_REFLECT_101) for plane in planes]
     return torch.from_numpy(np.stack(smooth)).view_as(maps).to(maps.device)
+
+
+def grey_of(image: Tensor) -> Tensor:
+    """Grey values of images (N, 3, H, W), (N, 1, H, W)."""
+    return (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def colours(image: Tensor) -> Tensor:
+    """a* and b* of CIE Lab of images (N, 3, H, W) in [0, 1], sRGB: (N, 2, H, W)."""
+    pixels = image.detach().cpu().float().permute(0, 2, 3, 1).numpy()
+    lab = np.stack([cv2.cvtColor(np.ascontiguousarray(each), cv2.COLOR_RGB2LAB) for each in pixels])
+    return torch.from_numpy(lab[..., 1:]).permute(0, 3, 1, 2).to(image.device)
+
+
+def chroma_error(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """How far colours are off, in the mean over an area: the distance in a* and b* of CIE Lab, lightness left out."""
+    return region_mean((colours(output) - colours(reference)).square().sum(1, keepdim=True).sqrt(), area)
+
+
+def lifted_blacks(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """Share of the darkest twentieth of an area in the reference that came out `LIFTED` above it or more; (N,)."""
+    wanted, got = grey_of(reference), grey_of(output)
+    shares = []
+    for each, lit, inside in zip(wanted, got, area >= 0.5, strict=True):
+        tones = each[inside]
+        black = tones <= torch.quantile(tones, DARKEST) if len(tones) else tones.bool()
+        shares.append((lit[inside] - tones >= LIFTED)[black].to(lit.dtype).mean())
+    return torch.stack(shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +125,7 @@ def ssim_paper(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
 
 def tone(image: Tensor) -> Tensor:
     """Luminance over 3 x 3 pixels, (N, 1, H, W), raised by 4 of 255 levels: below that, gains are noise."""
-    grey = (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    return F.avg_pool2d(F.pad(grey, (1, 1, 1, 1), "replicate"), 3, 1) + 4 / 255
+    return F.avg_pool2d(F.pad(grey_of(image), (1, 1, 1, 1), "replicate"), 3, 1) + 4 / 255
 
 
 def peak_slope(profile: Tensor) -> Tensor:
@@ -194,8 +223,9 @@ class ReferenceScorer:
             kept: the same after the window of the method, as the product shows it.
 
         Returns:
-            Figures (N,): in A psnr_a [dB], psnr_a_literal, ssim_a, ssim_a_paper and clipped_a (share of pixels clipped
-            that were not); in B, of the kept picture, psnr_b [dB], peak_slope, non_monotonicity, roughness; in C
+            Figures (N,): in A psnr_a [dB], psnr_a_literal, ssim_a, ssim_a_paper, clipped_a (share of pixels clipped
+            that were not), chroma_a (`chroma_error`) and lifted_a (`lifted_blacks`); in B, of the kept picture,
+            psnr_b [dB], peak_slope, non_monotonicity, roughness; in C
             psnr_c_raw [dB] and changed_c (share of pixels changed by half an 8-bit level or more) and worst_c (largest
             change), both kept.
         """
@@ -213,6 +243,8 @@ class ReferenceScorer:
             "ssim_a": region_mean(cropped.ssim_map(self._statistics), self._cropped(mask.a)),
             "ssim_a_paper": 1 - unlike / kept[0].numel(),
             "clipped_a": region_mean(newly, mask.a),
+            "chroma_a": chroma_error(*(self._cropped(x) for x in (kept, reference, mask.a))),
+            "lifted_a": lifted_blacks(kept, reference, mask.a),
             "psnr_b": psnr(kept, self._faded, mask.b),
             "peak_slope": peak_slope(profile),
             "non_monotonicity": non_monotonicity(profile),

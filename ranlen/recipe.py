@@ -1,6 +1,6 @@
 """All that was done to a photo, as a value: its subjects, and how much light each gets.
 
-The page keeps it while somebody works, a session file holds it as JSON, the command line repeats it on any photo:
+The page keeps it while somebody works, a file holds it as JSON, the command line repeats it on any photo:
 
     {"ranlen": 1, "backbone": "deepupe",
      "subjects": [{"edits": [...], "degree": 1.0, "transition": 0.1, "grow": "out"}]}
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
+
+LIMITS = {"degree": (0.0, MAX_DEGREE), "transition": (0.0, 1.0)}  # of numbers whose defaults are `Subject`'s
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,9 @@ def parse_recipe(data: Any) -> Recipe:
     if isinstance(data, Sequence) and not isinstance(data, str | bytes):
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
-        raise EditError(f"edits are a list, or a session as the page saves it; got {type(data).__name__}")
+        raise EditError(f"edits are a list, or a recipe as the page saves it; got {type(data).__name__}")
     if data.get("ranlen") != RECIPE_VERSION:
-        raise EditError(f'a session says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
+        raise EditError(f'a recipe says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
         raise EditError(f'"subjects" is a list of 1 to {MAX_SUBJECTS}; got {brief(subjects)}')
@@ -101,7 +103,7 @@ def read_recipe(path: Path) -> Recipe:
     return parse_recipe(read_json(path))
 
 
-def is_session(path: Path) -> bool:
+def is_recipe(path: Path) -> bool:
     """Whether a file brings settings of its own and not only a list of edits."""
     return isinstance(read_json(path), Mapping)
 
@@ -148,24 +150,26 @@ def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.nda
     view = retouch.view(photo)
     masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [retouch.predict(view, mask, enhancer) for mask in masks]
-    return render(
-        photo, [(lighting, subject.degree) for lighting, subject in zip(lights, recipe.subjects, strict=True)]
-    )
+    return render(photo, list(zip(lights, recipe.subjects, strict=True)))
 
 
-def render(photo: Photo, lights: Sequence[tuple[Lighting, float]]) -> Photo:
-    """A photo under lights of several subjects, each with its degree.
+def render(photo: Photo, lights: Sequence[tuple[Lighting, Subject]]) -> Photo:
+    """A photo under lights of several subjects, each as its subject has it set.
 
     Where two meet they do not add up: the brighter one counts, whatever their order.
     """
+    if len(lights) == 1:
+        return _render(photo, *lights[0])
+    pixels = photo.pixels.copy()
+    for light, subject in lights:
+        np.maximum(pixels, _render(photo, light, subject).pixels, out=pixels)
+    return dataclasses.replace(photo, pixels=pixels)
+
+
+def _render(photo: Photo, light: Lighting, subject: Subject) -> Photo:
     from ranlen import retouch
 
-    if len(lights) == 1:
-        return retouch.render(photo, *lights[0])
-    pixels = photo.pixels.copy()
-    for lighting, degree in lights:
-        np.maximum(pixels, retouch.render(photo, lighting, degree).pixels, out=pixels)
-    return dataclasses.replace(photo, pixels=pixels)
+    return retouch.render(photo, light, subject.degree)
 
 
 def _subject(number: int, entry: Any) -> Subject:
@@ -175,16 +179,16 @@ def _subject(number: int, entry: Any) -> Subject:
     if grow is not None and grow not in SIDES:
         raise EditError(f'subject {number}: "grow" is one of {", ".join(SIDES)}, or null; got {brief(grow)}')
     done = tuple(parse_edits(entry.get("edits")))
-    width = None if entry.get("transition") is None else _between(number, entry, "transition", 1)
-    return Subject(done, _between(number, entry, "degree", MAX_DEGREE) if "degree" in entry else 1.0, width, grow)
+    said = {name for name in LIMITS if name in entry and (entry[name], getattr(Subject, name)) != (None, None)}
+    return Subject(done, grow=grow, **{name: _between(number, entry, name) for name in said})
 
 
-def _between(number: int, entry: Mapping[str, Any], name: str, most: float) -> float:
-    value = entry[name]
+def _between(number: int, entry: Mapping[str, Any], name: str) -> float:
+    value, (least, most) = entry[name], LIMITS[name]
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)
-        or not (math.isfinite(value) and 0 <= value <= most)
+        or not (math.isfinite(value) and least <= value <= most)
     ):
-        raise EditError(f'subject {number}: "{name}" is a number from 0 to {most:g}; got {brief(value)}')
+        raise EditError(f'subject {number}: "{name}" is a number from {least:g} to {most:g}; got {brief(value)}')
     return float(value)

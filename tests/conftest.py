@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from ranlen.cli import inputs
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
@@ -29,6 +30,13 @@ torch.set_num_threads(2)
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def no_segmenter_of_before() -> Iterator[None]:
+    """A run of the command line loads its segmenter once; each test is a run of its own."""
+    yield
+    inputs.load_segmenter.cache_clear()
 
 
 @pytest.fixture
@@ -62,10 +70,10 @@ def photo(rng: np.random.Generator) -> Photo:
     return Photo(rng.integers(0, 90, (90, 120, 3), dtype=np.uint8))
 
 
-def trained(backbone: str, method: str, seed: int = 0) -> Enhancer:
+def trained(backbone: str, method: str, seed: int = 0, *, metered: bool = True) -> Enhancer:
     """An enhancer as if trained, in evaluation mode: nothing is at its neutral start, statistics fit its features."""
     torch.manual_seed(seed)
-    enhancer = Enhancer(backbone, method)
+    enhancer = Enhancer(backbone, method, metered=metered)
     generator = torch.Generator().manual_seed(seed)
     norms = [layer for layer in enhancer.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     with torch.no_grad():

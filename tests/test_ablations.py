@@ -14,9 +14,10 @@ from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
 from ranlen.models.layers import ThreeTails
+from tests.conftest import trained
 from tests.test_layers import filled
 from train.config import load_config
-from train.loop import forward, selection_metric
+from train.loop import Learner, forward, selection_metric
 
 CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.toml"))
 
@@ -25,7 +26,7 @@ CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.t
 def test_every_config_builds_the_network_it_is_named_after(path):
     config = load_config(path, {})
     assert f"{config.backbone}-{config.method}" == path.stem
-    network = Enhancer(config.backbone, config.method)
+    network = Enhancer(config.backbone, config.method, metered=config.metered)
     assert (network.backbone_name, network.method_name) == (config.backbone, config.method)
 
 
@@ -35,7 +36,9 @@ def test_there_is_a_config_for_each_row_of_the_paper():
     assert set(rows) == compared | {"deepupe-two_areas", "star_dce-tails"}
     for config in rows.values():
         assert (config.epochs, config.alpha, config.beta, config.gamma, config.fade) == (300, 1, 1e-4, 1, 0)
-        assert (config.paper_masks, config.photos, config.exposure_jitter) == (1, "", 0)
+        assert (config.paper_masks, config.photos, config.exposure_jitter, config.metered) == (1, "", 0, False)
+        assert (config.backbone, config.smooth_on) in (("deepupe", "light"), ("star_dce", "picture"))  # footnote 2
+        assert (config.start, config.ema, config.clip) == ("", 0, 1 if config.backbone == "star_dce" else 0)
 
 
 def test_two_areas_give_all_that_is_not_a_to_c(mask):
@@ -55,8 +58,8 @@ def test_a_network_of_two_areas_does_not_know_area_b(backbone, enhancers, image)
 
 
 def test_two_areas_leave_two_losses_with_weight_1(image, mask):
-    network = Enhancer("star_dce", "two_areas").train()
-    divided = RegionMask(network.method.areas(mask.tensor))
+    network = Learner(Enhancer("star_dce", "two_areas", metered=False)).train()
+    divided = RegionMask(network.network.method.areas(mask.tensor))
     big = torch.nn.functional.interpolate(image, (256, 256))
     total, parts = forward(network, RegionLoss(fade=1.0), big, (2 * big).clamp(0, 1), divided.resize((256, 256)), 64)
     assert parts["b"] == parts["fade"] == 0
@@ -95,10 +98,11 @@ def test_tails_leave_seams_between_the_areas():
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_tails_start_where_the_global_network_stands_but_in_c(backbone, enhancers, image, mask):
-    local = Enhancer(backbone, "tails").eval()
-    local.start_from(enhancers[f"{backbone}-global"])
-    ours, theirs = (each.predict(image, mask).maps for each in (local, enhancers[f"{backbone}-global"]))
+def test_tails_start_where_the_global_network_stands_but_in_c(backbone, image, mask):
+    source = trained(backbone, "global", metered=False)
+    local = Enhancer(backbone, "tails", metered=False).eval()
+    local.start_from(source)
+    ours, theirs = (each.predict(image, mask).maps for each in (local, source))
     inside = mask.resize((256, 256)).resize((ours.shape[-2], ours.shape[-1])).tensor[:, 1:] > 1 - 1e-6
     assert 0.1 < inside.float().mean() < 0.5
     torch.testing.assert_close(ours * inside, theirs * inside, rtol=1e-4, atol=1e-5)

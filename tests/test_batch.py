@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ranlen import retouch
+from ranlen import retouch, segment
 from ranlen.cli import batch
 from ranlen.cli import main as cli
 from ranlen.cli.batch import BatchError, Job
@@ -95,6 +96,21 @@ def test_one_list_of_edits_fits_every_size(folder, rng):
         width = len(changed)
         assert changed[width // 10 : 4 * width // 10].any()
         assert not changed[6 * width // 10 :].any()
+
+
+def test_a_segmenter_is_loaded_once_for_all_photos_and_threads(folder, monkeypatch, capsys):
+    loaded, real = [], segment.choose
+
+    def slow(*arguments):
+        loaded.append(arguments)
+        time.sleep(0.2)
+        return real(*arguments)
+
+    monkeypatch.setattr(segment, "choose", slow)
+    monkeypatch.setattr(batch.os, "cpu_count", lambda: 3)
+    assert cli.main(["light", *NAMES, "-o", "out", "--click", "60,45", "--model", "star_dce-ranlen"]) == 0
+    assert capsys.readouterr().out == "3 photos lit\n"
+    assert len(loaded) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
+import inspect
 import io
 import json
 import threading
@@ -15,13 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import editing, visit, wire
+from demo import api, editing, gpu, visit, wire
 from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.edits import EditError, parse_edits
 from ranlen.models import weights
-from ranlen.recipe import Recipe, Subject
+from ranlen.recipe import Recipe, Subject, parse_recipe
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError
 
@@ -182,6 +185,18 @@ class SlowFinder(Finder):
         return super().prepare(photo)
 
 
+def answered(question):
+    """What a question is answered, one after another, as Gradio asks for it."""
+    if isinstance(question, dict):
+        yield question
+    elif inspect.iscoroutine(question):
+        yield asyncio.run(question)
+    else:
+        with contextlib.closing(asyncio.new_event_loop()) as loop, contextlib.suppress(StopAsyncIteration):
+            while True:
+                yield loop.run_until_complete(question.__anext__())
+
+
 @pytest.fixture
 def ask(monkeypatch, enhancers):
     """Answers of the page to a visitor with a session, one after another, with a given segmenter."""
@@ -193,8 +208,7 @@ def ask(monkeypatch, enhancers):
         request = types.SimpleNamespace(session_hash=f"visitor {id(session)}")
         if session is not None:
             visit.VISITORS.enter(request, session)
-        answers = question(types.SimpleNamespace(_data={"seq": 7, **data}), request)
-        for answer in [answers] if isinstance(answers, dict) else answers:
+        for answer in answered(question(types.SimpleNamespace(_data={"seq": 7, **data}), request)):
             (said,) = [json.loads(value) for key, value in answer.items() if key != "__type__"]
             assert said.pop("seq") == 7
             yield said
@@ -210,7 +224,7 @@ def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     finder = SlowFinder()
     answers = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
     assert "looking" in next(answers)
-    other = editing.Session(session.path, session.size, session.view)
+    other = editing.open_photo(session.path)
     *_, last = ask(visit.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
     assert last["done"]
     finder.seen.set()
@@ -219,6 +233,80 @@ def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.4, 0.5]}]), finder)
     assert last["done"]
     assert finder.prepared == 1  # seen once, never again
+
+
+def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(session, ask, monkeypatch):
+    """More visitors wait than there are places of any kind; a circle is answered meanwhile."""
+    finder = SlowFinder()
+    sessions = [editing.open_photo(session.path) for _ in range(12)]
+    found = asks([{"tool": "subject", "at": [0.5, 0.5]}])
+
+    async def all_at_once():
+        monkeypatch.setattr(visit, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(visit, "VISITORS", visit.Visitors(40))
+
+        def question(name, data, function=visit.on_edit):
+            request = types.SimpleNamespace(session_hash=name)
+            return function(types.SimpleNamespace(_data={"seq": 7, **data}), request)
+
+        for number, each in enumerate([*sessions, session]):
+            visit.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
+        waiting = [question(str(number), found) for number in range(12)]
+        assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
+        saving = [asyncio.ensure_future(anext_of(question(str(n), found, visit.on_save))) for n in range(3)]
+        comparing = [asyncio.ensure_future(question(str(n), {**found, "index": 0}, visit.on_compare)) for n in range(9)]
+        await asyncio.sleep(0.2)
+        said = [json.dumps(each) async for each in question("12", asks(CLICK))]
+        assert '\\"done\\": true' in said[-1]
+        path = [json.dumps(each) async for each in question("12", asks(CLICK), visit.on_save)]
+        assert "holiday_ranlen.png" in path[-1]
+        assert not any(each.done() for each in (*saving, *comparing))
+        newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
+        assert "looking" in json.dumps(await anext_of(newer))
+        assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
+        visit.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
+        assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue
+        finder.seen.set()
+        assert '\\"done\\": true' in [json.dumps(each) async for each in newer][-1]
+        assert "the photo is gone" in json.dumps(await saving[1])
+        assert "photo is gone" in json.dumps(await comparing[1])
+        await asyncio.gather(*saving, *comparing)
+
+    async def anext_of(answers):
+        return await answers.__anext__()
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
+    asyncio.run(all_at_once())
+
+
+def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(session, load, monkeypatch):
+    held = {}
+
+    def noting(module, name):
+        real = getattr(module, name)
+
+        def noted(*arguments, **named):
+            held.setdefault(name, []).append(gpu.NETWORK.locked())
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(module, name, noted)
+
+    noting(retouch, "predict")
+    noting(retouch, "render")
+    noting(images, "read")
+    noting(images, "write_atomically")
+    monkeypatch.setattr(visit, "load", load)
+    monkeypatch.setattr(visit, "segmenter", lambda: (NOBODY, "it is a test"))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
+    whole = {"ranlen": 1, "subjects": [{"edits": CLICK}]}
+    for ask in (api.light(str(session.path), done=CLICK), api.light(str(session.path), done=whole)):
+        asyncio.run(ask)
+    asyncio.run(api.compare(str(session.path), done=CLICK))
+    list(editing.save(session, Recipe((subject(CLICK),)), "same", session.path.parent, NOBODY, load))
+    assert len(held["predict"]) == 7
+    assert all(held.pop("predict"))
+    assert set(held) == {"render", "read", "write_atomically"}
+    assert not any(any(each) for each in held.values())
 
 
 def test_what_cannot_be_answered_is_told(session, ask):
@@ -230,20 +318,13 @@ def test_what_cannot_be_answered_is_told(session, ask):
         ([{"tool": "subject", "at": [0.5, 0.5]}], "Nothing was found there: click the subject again."),
         ([{"tool": "hack"}], "Edit 1: the tool is one of"),
         ([*CLICK] * 1001, "1001 edits; at most 1000"),
-        ([{"ref": "e1"}], "An edit was lost on the way."),
+        ([{"ref": "e1"}], "Edit 1: the tool is one of"),
     ):
         *_, said = ask(visit.on_edit, session, asks(done), Refuses())
         assert message in said["error"]
     *_, said = ask(visit.on_edit, session, asks([{"tool": "click", "at": [0.5, 0.5], "radius": 2}]))
     assert "covers the whole photo" in said["marks"]["0"]["error"]
     assert list(ask(visit.on_edit, None, asks(CLICK))) == [{"lost": True}]
-
-
-def test_long_edits_are_sent_once(session, ask):
-    stroke = {"id": "e1", "tool": "brush", "points": [[0.2, 0.5], [0.8, 0.5]], "radius": 0.1}
-    *_, first = ask(visit.on_edit, session, asks([stroke]))
-    *_, again = ask(visit.on_edit, session, asks([{"ref": "e1"}]))
-    assert first == again
 
 
 def test_only_uploads_are_read(session, ask, tmp_path, monkeypatch):
@@ -262,8 +343,10 @@ def test_a_closed_tab_leaves_nothing_that_can_be_worked_out_again(session, load)
     editing.lighting(session, subject(CLICK), "deepupe-ranlen", NOBODY, load)
     visitors.enter(request, session)
     visitors.leave(request)
-    left = visitors.find(request)
-    assert (left.path, len(left.masks.results), len(left.lights.results)) == (session.path, 0, 0)
+    left = visitors.came["a"]
+    assert (left.path, left.key) == (session.path, session.key)
+    assert not any(kept.results for kept in (left.shown, left.seen, left.masks, left.lights))
+    assert np.array_equal(left.view.pixels, session.view.pixels)  # read again
     for name in "bc":
         visitors.enter(gr.Request(session_hash=name), session)
     assert visitors.find(request) is None
@@ -345,10 +428,10 @@ def test_edits_that_make_no_sense_are_told(session):
     with pytest.raises(MaskError, match="empty"):
         editing.areas(session, subject([]), NOBODY)
     with pytest.raises(EditError, match="edit 1"):
-        editing.read_recipe(session, asks([{"tool": "hack"}])["recipe"])
+        parse_recipe(asks([{"tool": "hack"}])["recipe"])
     for wrong in (None, 7, "x", [7], {"ranlen": 1}, {"ranlen": 1, "subjects": [None]}, {"ranlen": 1, "subjects": [{}]}):
         with pytest.raises(EditError):
-            editing.read_recipe(session, wrong)
+            parse_recipe(wrong)
 
 
 def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.visitor import CLICK, Visitor, photo_of, session
 from demo import editing, frames, visit, wire
 from ranlen.io.images import Photo
+from ranlen.recipe import parse_recipe
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_the_owner_sees_the_photo_as_it_is_rendered(visitor):
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Cache-Control"] == "no-store"
     mine = visit.VISITORS.owner(visitor.key)
-    done = editing.read_recipe(mine, session([CLICK]))
+    done = parse_recipe(session([CLICK]))
     lit = editing.light(mine, done, mine.view, visit.segmenter()[0], visit.load).pixels
     left, top, width, height = (int(each) for each in answer.headers["X-Box"].split(","))
     seen = mine.view.pixels.copy()

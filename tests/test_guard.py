@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
+import httpx
 import pytest
+from gradio import routes
+from starlette.formparsers import MultiPartException
 
 from benchmarks import hostile, load
 from benchmarks.visitor import CLICK, EXAMPLES, MODEL, Visitor, mark_in, marked, photo_of
-from demo import folder, guard
+from demo import editing, folder, guard, visit
 from demo.guard import Guard, RefusedError
 from ranlen.io import images
 
@@ -78,6 +83,84 @@ def test_a_body_without_end_is_cut_off(monkeypatch):
     assert asked == 11
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET", "HEAD"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/call/upload",
+        "/gradio_api/upload/",
+        "/upload",
+        "/x/gradio_api/upload",
+        "/gradio_api/run/upload",
+        "/",
+    ],
+)
+def test_no_path_but_that_of_uploads_takes_a_large_body(method, path, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_BODY", 1000)
+    assert passed(method, path, 20) == 422
+
+
+def passed(method, path, parts, root=""):
+    """How many bytes of so many parts of 100 come through, or the status of the refusal."""
+    left, seen = parts, 0
+
+    async def receive():
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": b"x" * 100, "more_body": left > 0}
+
+    async def app(scope, receive, send):
+        nonlocal seen
+        more = True
+        while more:
+            message = await receive()
+            seen += len(message["body"])
+            more = message["more_body"]
+
+    async def send(message):
+        nonlocal seen
+        seen = message.get("status", seen)
+
+    asyncio.run(Guard(app)({"type": "http", "method": method, "path": path, "root_path": root}, receive, send))
+    return seen
+
+
+@pytest.mark.parametrize(("path", "root"), [("/gradio_api/upload", ""), ("/light/gradio_api/upload", "/light")])
+def test_an_upload_comes_through_in_parts_up_to_its_limit(path, root, monkeypatch):
+    monkeypatch.setattr(guard, "MAX_BODY", 100)
+    monkeypatch.setattr(guard, "MAX_UPLOAD", 1000)
+    assert passed("POST", path, 10, root) == 1000
+    with pytest.raises(MultiPartException, match="maximum allowed size"):
+        passed("POST", path, 11, root)
+    assert passed("PUT", path, 10, root) == 422
+
+
+def test_more_values_than_are_drawn_are_refused_before_they_are_objects(monkeypatch):
+    monkeypatch.setattr(guard.json, "loads", lambda *_, **__: pytest.fail("made objects"))
+    for piece in (b"[],", b"{},", b"1,"):
+        with pytest.raises(RefusedError, match="more than 500,000 values"):
+            guard.check(b"[" + piece * 500_001 + b"1]")
+
+
+def test_every_route_refuses_a_body_over_the_limit(server, monkeypatch):
+    """Whatever Gradio serves, with each method that it names; bodies without a length, too."""
+    monkeypatch.setattr(guard, "MAX_BODY", 10_000)
+    monkeypatch.setattr(guard, "MAX_UPLOAD", 20_000)
+    known = hostile.routes()
+    assert ("POST", "/gradio_api/queue/join") in known
+    assert ("POST", "/gradio_api/exact") in known
+    for method, path in [
+        *known,
+        ("POST", "/gradio_api/call/upload"),
+        ("PUT", "/gradio_api/upload"),
+        ("POST", "/%75pload"),
+    ]:
+        for body in (b"x" * 30_000, iter([b"x" * 1000] * 30)):
+            answer = httpx.request(method, server.rstrip("/") + path, content=body, trust_env=False, timeout=60)
+            upload = (method, path) == ("POST", "/gradio_api/upload")
+            assert answer.status_code in ((400, 413) if upload else (422,)), (method, path)
+
+
 def test_a_sound_body_arrives_whole():
     parts = [b'{"data": ', b"[1, 2]}"]
 
@@ -135,6 +218,57 @@ def test_marks_are_found_again_and_others_not():
         assert mark_in(photo) == number
         assert mark_in(images.preview(images.Photo(photo), 100)) == number
     assert mark_in(plain) == -1
+
+
+def person(name):
+    return types.SimpleNamespace(session_hash=name)
+
+
+def opened():
+    return editing.Session(Path("a.png"), (3, 4))
+
+
+def test_who_asks_is_remembered_longer_than_who_is_idle_and_a_flood_pushes_out_nobody_who_works():
+    visitors = visit.Visitors(6)
+    own = {name: opened() for name in "abcdef"}
+    for name, session in own.items():
+        visitors.enter(person(name), session)
+    assert visitors.find(person("a")) is own["a"]
+    assert visitors.owner(own["b"].key) is own["b"]
+    for number in range(50):
+        visitors.enter(person(f"flood {number}"), opened())
+    assert visitors.find(person("a")) is own["a"]
+    assert visitors.owner(own["b"].key) is own["b"]
+    assert visitors.find(person("c")) is None
+    assert visitors.owner(own["d"].key) is None
+    assert len(visitors.came) + len(visitors.asked) == 6
+    for number in range(50):  # each of whom asks once, too
+        visitors.enter(person(f"flood {number}"), opened())
+        assert visitors.find(person(f"flood {number}"))
+        assert visitors.find(person("a")) is own["a"]
+    assert visitors.find(person("b")) is None
+
+
+def test_looks_of_who_is_forgotten_leave_the_queue(monkeypatch):
+    dropped = []
+    monkeypatch.setattr(visit.looking, "drop", lambda session: dropped.append(session))
+    visitors, sessions = visit.Visitors(2), [opened() for _ in range(4)]
+    for number, session in enumerate(sessions):
+        visitors.enter(person(str(number)), session)
+    assert [each for each in dropped if each is not None] == sessions[:2]
+    visitors.enter(person("3"), opened())  # another photo
+    visitors.leave(person("2"))
+    assert [each for each in dropped if each is not None] == [*sessions[:2], sessions[3], sessions[2]]
+
+
+def test_gradio_keeps_no_answers_of_those_who_asked(server):
+    visitors = [Visitor(server) for _ in range(3)]
+    for number, visitor in enumerate(visitors):
+        visitor.open(photo_of(number, 320), "a.png")
+        visitor.close()
+    pages = {each.blocks for each in gc.get_objects() if isinstance(each, routes.App) and each.blocks is not None}
+    assert pages  # other tests may have left theirs
+    assert max(len(page.state_holder.session_data) for page in pages) <= 1
 
 
 @pytest.mark.slow

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import random
 import struct
+import sys
 import time
 
 import numpy as np
@@ -53,6 +56,49 @@ def test_every_kind_is_read_and_cut_at_every_tenth_byte_answered(name, tmp_path)
     for end in range(0, len(WHOLE[name]), 10 if len(WHOLE[name]) < 2000 else 50):
         path.write_bytes(WHOLE[name][:end])
         answer(path)
+
+
+LAYOUTS = samples.layouts()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_of_a_tiff_is_read_as_it_is(name, tmp_path):
+    depth, channels, *_ = name.split("_")
+    (tmp_path / name).write_bytes(LAYOUTS[name])
+    said = answer(tmp_path / name)
+    whole = samples.picture(depth=np.dtype(depth).type, channels=int(channels))
+    assert np.array_equal(said.pixels, whole[..., :3] if channels != "1" else whole.repeat(3, 2))
+    assert channels != "4" or np.array_equal(said.alpha, whole[..., 3])
+
+
+M_PERTURB = -6  # malloc.h: what is allocated begins with this byte, turned around
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="poison is glibc's")
+def test_memory_that_no_decoder_wrote_is_never_handed_out(tmp_path):
+    """Whatever lies in memory before, a file gives the same photo or the same refusal."""
+    poison = ctypes.CDLL(None).mallopt
+    damaged = {}
+    for name, data in (WHOLE | LAYOUTS).items():
+        half = len(data) // 2
+        damaged |= {f"{name} half": data[:half], f"{name} half of zeros": data[:half] + bytes(len(data) - half)}
+        damaged |= {f"{name} but its end": data[:-20], f"{name} torn": data[:half] + b"\x55" * 8 + data[half + 8 :]}
+    read = 0
+    for name, data in (WHOLE | LAYOUTS | damaged).items():
+        (tmp_path / "a").write_bytes(data)
+        answers = []
+        for byte in (0x11, 0xEE):
+            poison(M_PERTURB, byte)
+            try:
+                said = answer(tmp_path / "a")
+            finally:
+                poison(M_PERTURB, 0)
+            read += isinstance(said, Photo)
+            answers.append(
+                said if isinstance(said, str) else (said.pixels.tobytes(), said.alpha is None or said.alpha.tobytes())
+            )
+        assert answers[0] == answers[1], name
+    assert read > 2 * len(WHOLE)
 
 
 REFUSED = {

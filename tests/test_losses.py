@@ -163,6 +163,20 @@ class TestRegionLoss:
         expected = torch.stack([e[m == 1].mean() for e, m in zip(error, mask.c, strict=True)]).mean()
         assert parts["c"] == pytest.approx(expected.item(), rel=1e-5)
 
+    def test_what_is_smooth_in_b_is_the_light_or_the_picture(self, make, image, mask):
+        """Footnote 2 of the paper: without an illumination, Eq. 2 is of the predicted image."""
+        field = make(self.maps())
+        output = render(field, image)
+        light, picture = (
+            RegionLoss(smooth_on=on)(field, image, image, image, mask)[1]["b"] for on in ("light", "picture")
+        )
+        if isinstance(field, Curves):
+            assert light == pytest.approx(gradient_smooth(losses.log_gain(output, image), image, mask.b).mean().item())
+            assert picture == pytest.approx(gradient_smooth(output, image, mask.b).mean().item())
+            assert light != pytest.approx(picture, rel=0.1)
+        else:  # an illumination is what the paper smooths, too
+            assert light == picture
+
     @pytest.mark.parametrize("areas", [(0, 0), (0, 1), (1, 1)])
     def test_empty_areas_cost_nothing_and_have_finite_gradients(self, make, areas, image):
         mask = RegionMask(torch.tensor(areas, dtype=torch.float32).view(1, 2, 1, 1).expand(2, 2, 60, 80))

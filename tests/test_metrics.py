@@ -141,3 +141,35 @@ def test_figures_of_degenerate_masks_are_defined_or_nan():
         mask = RegionMask(torch.tensor(areas, dtype=torch.float32).view(1, 2, 1, 1).expand(1, 2, 96, 96))
         for name, value in metrics.score(bright, bright, dark, bright, mask).items():
             assert not np.isinf(value.item()), name
+
+
+def test_colours_are_those_of_scikit_image():
+    """skimage.color.rgb2lab([0.8, 0.2, 0.3]) of scikit-image 0.26 is [46.63, 60.39, 22.43]."""
+    image = torch.tensor([0.8, 0.2, 0.3]).view(1, 3, 1, 1).expand(1, 3, 4, 5)
+    lab = metrics.colours(image)
+    assert lab[0, :, 2, 2].tolist() == pytest.approx([60.39, 22.43], abs=0.1)
+
+
+def test_the_chroma_error_is_blind_to_brightness_of_greys_and_to_what_is_outside():
+    area = torch.zeros(1, 1, 20, 20)
+    area[..., :10] = 1
+    grey, bright = torch.full((1, 3, 20, 20), 0.3), torch.full((1, 3, 20, 20), 0.6)
+    bright[:, 0, :, 10:] = 1
+    assert metrics.chroma_error(bright, grey, area).item() == pytest.approx(0, abs=0.1)
+    red = bright.clone()
+    red[:, 0] = 0.7
+    lab = metrics.colours(red)[0, :, 0, 0]
+    assert metrics.chroma_error(red, grey, area).item() == pytest.approx(lab.norm().item(), abs=0.1)
+
+
+def test_lifted_blacks_are_a_share_of_the_darkest_twentieth():
+    reference = torch.linspace(0, 1, 400).view(1, 1, 20, 20).expand(1, 3, 20, 20)
+    area = torch.ones(1, 1, 20, 20)
+    assert metrics.lifted_blacks(reference, reference, area).tolist() == [0]
+    lit = reference.clone()
+    lit[..., 0, :10] += 0.05  # half of the darkest row, which is the darkest twentieth
+    lit[..., 5:, :] += 0.2  # not black
+    assert metrics.lifted_blacks(lit, reference, area).tolist() == [0.5]
+    area[..., 0, :] = 0
+    assert metrics.lifted_blacks(lit, reference, area).tolist() == [0]
+    assert metrics.lifted_blacks(lit, reference, 0 * area).isnan().all()

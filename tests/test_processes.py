@@ -24,7 +24,7 @@ DOUBLE = """
 import torch
 from train.config import TrainConfig
 from train.processes import own_share, mean_over_processes, start_processes, synchronise
-from train.loop import forward
+from train.loop import Learner, forward
 from ranlen.models.enhancer import Enhancer
 from ranlen.losses import RegionLoss
 from ranlen.masks.regions import RegionMask
@@ -36,7 +36,7 @@ torch.manual_seed(0)
 network = Enhancer("deepupe", "ranlen")
 if processes.num_processes > 1:
     synchronise(network)
-learner = processes.prepare(network.train())
+learner = processes.prepare(Learner(network.train()))
 optimizer = torch.optim.Adam(network.parameters(), 3e-3)
 masks = torch.cat([RegionMask.circle((256, 256), (x, 128), 60, 90).tensor for x in (90, 120, 140, 160)]).double()
 RegionMask.ramp = lambda mask: mask.tensor.mean(1, keepdim=True)
@@ -79,7 +79,7 @@ def test_in_exact_numbers_two_processes_take_the_steps_of_one(tmp_path):
 def curve(out: Path) -> np.ndarray:
     """The losses of each epoch."""
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return np.array([[row[name] for name in ("loss", "a", "c", "fade")] for row in rows])
+    return np.array([[row[name] for name in ("loss", "shape", "exposure", "fade")] for row in rows])
 
 
 @pytest.mark.slow

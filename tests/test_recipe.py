@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ranlen import recipe
+from ranlen import facts, recipe
 from ranlen.cli import main as cli
 from ranlen.facts import BACKBONES
 from ranlen.io import images
@@ -16,7 +16,7 @@ from ranlen.models import weights
 
 LEFT = {"tool": "click", "at": [0.25, 0.5], "radius": 0.15}
 RIGHT = {"tool": "click", "at": [0.75, 0.5], "radius": 0.15}
-SESSION = {
+SAVED = {
     "ranlen": 1,
     "backbone": "star_dce",
     "subjects": [{"edits": [LEFT], "degree": 0.5, "transition": 0.05}, {"edits": [RIGHT], "grow": "in"}],
@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch, weights_folder, photo):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RANLEN_WEIGHTS", str(weights_folder))
     photo.write("a.png")
-    (tmp_path / "session.json").write_text(json.dumps(SESSION))
+    (tmp_path / "recipe.json").write_text(json.dumps(SAVED))
     (tmp_path / "list.json").write_text(json.dumps([LEFT]))
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_a_plain_list_is_a_recipe_of_one_subject():
 
 
 def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
-    both = recipe.parse_recipe(SESSION)
+    both = recipe.parse_recipe(SAVED)
     enhancer = enhancers["star_dce-ranlen"]
     lit = recipe.light_subjects(photo, both, nobody, enhancer)
     alone = [recipe.light_subjects(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
@@ -69,9 +69,9 @@ def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhance
     assert np.array_equal(lit.pixels[0], photo.pixels[0])
 
 
-def test_the_command_line_repeats_a_session(folder, photo):
-    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "session.json"]) == 0
-    expected = recipe.light_subjects(photo, recipe.parse_recipe(SESSION), nobody, weights.load("star_dce-ranlen"))
+def test_the_command_line_repeats_a_recipe(folder, photo):
+    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "recipe.json"]) == 0
+    expected = recipe.light_subjects(photo, recipe.parse_recipe(SAVED), nobody, weights.load("star_dce-ranlen"))
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 
 
@@ -80,7 +80,7 @@ def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0
     expected = recipe.light_subjects(
         photo,
-        recipe.parse_recipe(SESSION | {"subjects": SESSION["subjects"][:1]}),
+        recipe.parse_recipe(SAVED | {"subjects": SAVED["subjects"][:1]}),
         nobody,
         weights.load("star_dce-ranlen"),
     )
@@ -92,15 +92,15 @@ def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
     [
         (
             ["light", "a.png", "--degree", "0.5"],
-            "session.json is a session with settings of its own; leave out --degree",
+            "recipe.json is a recipe with settings of its own; leave out --degree",
         ),
         (["light", "a.png", "--model", "deepupe-concat"], "leave out --model"),
-        (["compare", "a.png"], "session.json has 2 subjects; a sheet compares one"),
+        (["compare", "a.png"], "recipe.json has 2 subjects; a sheet compares one"),
     ],
 )
-def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, message):
+def test_what_a_recipe_cannot_be_used_with_is_said(folder, capsys, command, message):
     with pytest.raises(SystemExit) as caught:
-        cli.main([*command, "-o", "b.png", "--edits", "session.json"])
+        cli.main([*command, "-o", "b.png", "--edits", "recipe.json"])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
 
@@ -108,8 +108,8 @@ def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, mes
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (None, "edits are a list, or a session as the page saves it; got NoneType"),
-        ({"ranlen": 2}, 'a session says "ranlen": 1; got 2'),
+        (None, "edits are a list, or a recipe as the page saves it; got NoneType"),
+        ({"ranlen": 2}, 'a recipe says "ranlen": 1; got 2'),
         ({"subjects": []}, '"subjects" is a list of 1 to 8; got []'),
         ({"subjects": [{"edits": []}] * 9}, '"subjects" is a list of 1 to 8'),
         ({"subjects": [7]}, "subject 1 is not an object: 7"),
@@ -123,6 +123,14 @@ def test_what_a_session_cannot_be_used_with_is_said(folder, capsys, command, mes
 )
 def test_what_is_no_recipe_is_refused_in_one_line(change, message):
     with pytest.raises(EditError) as caught:
-        recipe.parse_recipe(change and SESSION | change)
+        recipe.parse_recipe(change and SAVED | change)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_limits_are_those_of_the_light_and_of_the_areas():
+    assert recipe.LIMITS["degree"] == (0.0, facts.MAX_DEGREE)
+    for name, (least, most) in recipe.LIMITS.items():
+        for value in (least, most):
+            (subject,) = recipe.parse_recipe({"ranlen": 1, "subjects": [{"edits": [], name: value}]}).subjects
+            assert getattr(subject, name) == value

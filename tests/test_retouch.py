@@ -93,7 +93,8 @@ def test_a_big_photo_is_lit_like_its_small_copy(enhancers):
     photo = Photo(pixels)
     mask = retouch.region_mask(regions.disc(photo.size, (900, 600), 300))
     enhancer = copy.deepcopy(enhancers["deepupe-ranlen"])
-    enhancer.backbone.tail.start_faded()  # as any that was trained: the window ends what has nearly faded
+    for parameter in enhancer.backbone.predict.parameters():
+        parameter.data /= 30  # as small as a trained one's: noise of one level is not to be seen in its light
     lighting = retouch.predict(photo, mask, enhancer)
     small = Photo(np.ascontiguousarray(pixels[1::3, 1::3]))
     big = retouch.render(photo, lighting).pixels[1::3, 1::3].astype(int)

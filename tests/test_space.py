@@ -93,13 +93,13 @@ def lender(monkeypatch):
 def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo, enhancers):
     from demo import gpu
 
-    assert lender.marked == ["predict", "look"]
+    assert lender.marked == ["_predict", "look"]
     mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
     lit = gpu.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
-    assert lender.calls == ["predict"]
+    assert lender.calls == ["_predict"]
     assert (lit.pixels == retouch.light(photo, mask, enhancers["star_dce-ranlen"]).pixels).all()
     retouch.render(photo, gpu.predict(photo, mask, enhancers["star_dce-ranlen"]), 0.5)
-    assert lender.calls == ["predict", "predict"]
+    assert lender.calls == ["_predict", "_predict"]
 
     sam, grabcut = (types.SimpleNamespace(name=name, prepare=lambda view: view) for name in ("sam", "grabcut"))
     assert gpu.prepare(grabcut, photo) is photo

@@ -31,6 +31,12 @@ for number in range(10**9):
 """
 
 
+@pytest.mark.parametrize("name", ["x" * 255, "x" * 242, "夜" * 83 + ".jpg", "é" * 126 + "jpg"])
+def test_a_name_may_be_as_long_as_the_disk_allows(name, tmp_path):
+    write_atomically(tmp_path / name, b"whole")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"whole")]
+
+
 def test_a_killed_writer_leaves_a_whole_file_twenty_times(tmp_path):
     path, chance = tmp_path / "a.bin", random.Random(0)
     seen = set()

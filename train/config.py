@@ -35,7 +35,16 @@ class TrainConfig:
 
     backbone: str = "deepupe"
     method: str = "ranlen"
-    data: str = ""  # folder with low/, high/ and split.json
+    metered: bool = True  # a light meter points at Area A; without one, the paper's network
+    data: str = ""  # folder with low/, high/ and split.json; or that the folders in `sources` are in
+    sources: str = (
+        ""  # TOML file that lists what to learn from, see train/mixture.py; none: `data`, `photos`, `silhouettes`
+    )
+    length: int = 2000  # examples in an epoch, of sources
+    lessons: int = (
+        4000  # photos, of sources, for the last layers of the meter when the rest is done; see train/meter.py
+    )
+    lesson_steps: int = 3000
     photos: str = ""  # folders of good photos, with commas between; darkened on the fly into more pairs
     photos_per_pair: float = 0.25  # how many darkened photos go into an epoch for each pair
     silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
@@ -52,6 +61,7 @@ class TrainConfig:
     beta: float = 1e-3  # the paper has 1e-4
     gamma: float = 1.0
     fade: float = 1.0  # weight of the faded reference in B, which the paper has not; 0 is Eq. 5 as published
+    smooth_on: str = "light"  # what is smooth in B where curves are predicted; "picture" is the paper's
     paper_masks: float = 0.5  # share of circles as in Section 4.2; the rest are other shapes
     loss_size: int = 128  # side at which light and losses are computed; the network always sees 256
     exposure_jitter: float = 0.5  # stops, in linear light, up or down
@@ -66,6 +76,7 @@ class TrainConfig:
             "backbone": (self.backbone in BACKBONES, f"one of {', '.join(BACKBONES)}"),
             "method": (self.method in TRAINABLE, f"one of {', '.join(TRAINABLE)}"),
             "schedule": (self.schedule in ("cosine", "constant"), "cosine or constant"),
+            "smooth_on": (self.smooth_on in ("light", "picture"), "light or picture"),
             "device": (self.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
             "precision": (self.precision in ("bf16", "float32"), "bf16 or float32"),
             "loss_size": (32 <= self.loss_size <= 256, "from 32 to 256"),
@@ -74,7 +85,7 @@ class TrainConfig:
             "paper_masks": (0 <= self.paper_masks <= 1, "from 0 to 1"),
             "seed": (0 <= self.seed < 2**63, "from 0 to 2^63 - 1"),
         }
-        positive = ("epochs", "batch", "lr")
+        positive = ("epochs", "batch", "lr", "length")
         checks |= {name: (0 < getattr(self, name) < math.inf, "above 0") for name in positive}
         not_negative = (
             "photos_per_pair",
@@ -86,6 +97,8 @@ class TrainConfig:
             "fade",
             "exposure_jitter",
             "threads",
+            "lessons",
+            "lesson_steps",
         )
         checks |= {name: (0 <= getattr(self, name) < math.inf, "at least 0") for name in not_negative}
         for name, (right, rule) in checks.items():
@@ -119,7 +132,11 @@ def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespa
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     for name, kind in get_type_hints(TrainConfig).items():
         assert not get_args(kind)
-        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
+        flag = f"--{name.replace('_', '-')}"
+        if kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
+        else:
+            parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
     options = parser.parse_args(arguments)
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     config = load_config(options.config, {name: value for name, value in vars(options).items() if name in names})

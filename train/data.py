@@ -24,6 +24,7 @@ from ranlen.facts import SIDES
 from ranlen.io import images
 from ranlen.masks.regions import RegionMask, ellipse, rectangle, resize, stroke
 from ranlen.models.enhancer import WORKING_SIZE
+from train.chance import generator_of, uniform
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
 GAMMA = 2.2
@@ -150,11 +151,6 @@ def load_silhouettes(folder: Path, *, scoring: bool = False) -> list[np.ndarray]
         raise DataError(f"no masks in {folder}, or too few to keep some for scoring")
     cores = [read_core(path)[0].numpy() for path in paths]
     return [core for core in cores if 0.01 < core.mean() < 0.7]
-
-
-def uniform(low: float, high: float, generator: torch.Generator) -> float:
-    """A number between low and high."""
-    return low + (high - low) * float(torch.rand((), generator=generator))
 
 
 def expose(photos: Tensor, generator: torch.Generator) -> Tensor:
@@ -346,8 +342,3 @@ class TrainingSet:
                 masks.append(training_mask(self.paper_masks, self.silhouettes, generator, own).tensor)
         mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
         return torch.stack(lows), torch.stack(highs), mask
-
-
-def generator_of(*numbers: int) -> torch.Generator:
-    """A generator seeded by several numbers, unrelated to those of their neighbours."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))

@@ -20,15 +20,16 @@ def describe(names: Sequence[str]) -> dict[str, str | int]:
     return {"over": over, "count": count, "resamples": RESAMPLES, "seed": SEED}
 
 
-def resample(names: Sequence[str]) -> np.ndarray:
+def resample(names: Sequence[str], seed: int = SEED) -> np.ndarray:
     """How often each photo counts in each resample, (RESAMPLES, N): whole scenes are drawn, with replacement.
 
     Frames of one scene are no independent evidence: drawn one by one they would make intervals look tighter than they
-    are. The same names give the same resamples, which is what makes the difference of two models paired.
+    are. The same names give the same resamples, which is what makes the difference of two models paired; sets that have
+    nothing to do with each other want seeds of their own.
     """
     _, group = np.unique([scene(name) for name in names], return_inverse=True)
     count = int(group.max()) + 1
-    drawn = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
     return drawn[:, group]
 
 
@@ -42,6 +43,16 @@ def interval(values: np.ndarray, counts: np.ndarray) -> list[float] | None:
     there = ~np.isnan(values)
     if not there.any() or not np.ptp(counts[:, there], axis=1).any():  # photos of one scene always count alike
         return None
+    return central(resampled(values, counts))
+
+
+def resampled(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean over photos in each resample, (RESAMPLES,); arguments as of `interval`."""
+    there = ~np.isnan(values)
     with np.errstate(invalid="ignore"):  # a resample without any of the photos that have a value
-        means = counts @ np.where(there, values, 0.0) / (counts @ there)
+        return counts @ np.where(there, values, 0.0) / (counts @ there)
+
+
+def central(means: np.ndarray) -> list[float]:
+    """Where the middle 95 % of the resampled means lie, [low, high]."""
     return [float(x) for x in np.nanpercentile(means, CENTRAL)]

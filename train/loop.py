@@ -19,10 +19,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from ranlen.io.files import write_atomically
-from ranlen.losses import RegionLoss, faded
+from ranlen.losses import MeteredLoss, RegionLoss, faded
 from ranlen.masks.regions import RegionMask, resize
 from ranlen.models import weights
-from ranlen.models.enhancer import Enhancer
+from ranlen.models.enhancer import Enhancer, Parts
 from ranlen.models.layers import RanlenTail
 from train.board import Board
 from train.checkpoint import check_same, load_checkpoint, save_checkpoint
@@ -40,6 +40,8 @@ from train.data import (
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
+from train.meter import prepare, teach
+from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
 
 Batch = tuple[Tensor, Tensor, RegionMask]
@@ -73,8 +75,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     keep_freed_memory()
 
     torch.manual_seed(config.seed)
-    network = Enhancer(config.backbone, config.method).to(processes.device)
-    if isinstance(network.backbone.tail, RanlenTail):
+    network = Enhancer(config.backbone, config.method, metered=config.metered).to(processes.device)
+    if isinstance(network.backbone.tail, RanlenTail) and not config.metered:  # a metered light fades of itself
         network.backbone.tail.start_faded()
     if config.start:
         network.start_from(weights.load(config.start))
@@ -88,7 +90,8 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(config, step / total))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-    loss = RegionLoss(config.alpha, config.beta, config.gamma, config.fade)
+    local = (config.alpha, config.beta, config.gamma, config.fade)
+    loss = MeteredLoss(*local) if config.metered else RegionLoss(*local, config.smooth_on)
     published = cast("Enhancer", average.module) if config.ema else network
     parts: dict[str, Any] = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
 
@@ -105,7 +108,7 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
             write_atomically(out / "config.json", json.dumps(dataclasses.asdict(config), indent=1).encode())
             keep_log(out, step // steps_per_epoch)
             board = Board(out / "tensorboard", step)
-    learner = processes.prepare(network)  # the network, or around it what averages gradients over processes
+    learner = processes.prepare(Learner(network))  # the network, or around it what averages gradients over processes
     bf16 = processes.device.type == "cuda" and config.precision == "bf16"
 
     batches = made_ahead(lambda at: training.batch(at, config.batch), range(step, total))
@@ -155,9 +158,36 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
             save_checkpoint(out / "last.pt", state)  # last: what a killed run wrote after its checkpoint is dropped
         bar.set_postfix(loss=f"{losses['loss']:.4f}", psnr_a=f"{scores['psnr_a']:.2f}", best=f"{best['psnr_a']:.2f}")
     bar.close()
+    if board is not None and isinstance(training, Mixture) and config.metered and config.lessons:
+        with disk_errors_told(out):
+            best = last_lesson(config, training, validation, best, processes.device)
     processes.wait_for_everyone()  # or gloo may lock up: it must not be taken down while it still frees a tensor
     processes.end_training()
     return best
+
+
+def last_lesson(
+    config: TrainConfig, training: Mixture, validation: Pairs, best: dict[str, float], device: torch.device
+) -> dict[str, float]:
+    """Teach the meter of the best epoch's weights from photos that the run has not seen; returns their new scores."""
+    path = Path(config.out) / "best.safetensors"
+    network = weights.load(path, device)
+    seen = config.epochs * (config.length // config.batch)
+    teach(network, prepare(network, training, seen, config.lessons), config.lesson_steps)
+    best = {"epoch": best["epoch"], **validate(network.eval(), validation)}
+    weights.save(network, path, {"config": dataclasses.asdict(config), "validation": best})
+    return best
+
+
+class Learner(nn.Module):
+    """A network called for its parts: what averages gradients over processes only sees calls of a whole module."""
+
+    def __init__(self, network: Enhancer) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor, mask: Tensor, detail: Tensor) -> Parts:
+        return self.network.in_parts(image, mask, detail)
 
 
 def made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
@@ -172,7 +202,7 @@ def made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
 
 def forward(
     network: nn.Module,
-    loss: RegionLoss,
+    loss: RegionLoss | MeteredLoss,
     image: Tensor,
     reference: Tensor,
     mask: RegionMask,
@@ -188,13 +218,18 @@ def forward(
     target = resize(faded(image, reference, mask.ramp()), small)  # made at full size, where B is widest
     detail = resize(image, small)
     with torch.autocast(image.device.type, torch.bfloat16, enabled=bf16):
-        field = network(image, mask.tensor, detail)
-    return loss(field, detail, resize(reference, small), target, mask.resize(small))
+        parts = network(image, mask.tensor, detail)
+    said = parts if isinstance(loss, MeteredLoss) else parts.light()
+    return loss(said, detail, resize(reference, small), target, mask.resize(small))
 
 
-def load_data(config: TrainConfig) -> tuple[TrainingSet, Pairs]:
+def load_data(config: TrainConfig) -> tuple[TrainingSet | Mixture, Pairs]:
     """The training set and the validation pairs, which are whole scenes of the train split."""
     folder = Path(config.data)
+    if config.sources:
+        sources, noise = read_sources(Path(config.sources), folder)
+        mixture = Mixture(sources, noise, config.length, config.method != "global", config.seed)
+        return mixture, validation_pairs(Path(config.sources), folder)
     names, held = hold_out(read_split(folder, "train"), config.validation, config.seed)
     if not names:
         raise DataError(
@@ -218,8 +253,11 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet, Pairs]:
 
 def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
     """Mean scores on held-out scenes with the paper's circles in the middle."""
-    mask = RegionMask.paper_circle(SIZE)
-    return mean_scores(score_pairs(network, pairs, [mask] * len(pairs)))
+    masks = [RegionMask.paper_circle(SIZE)] * len(pairs)
+    if pairs.subjects is not None:
+        own = zip(pairs.subjects[:, 0].numpy(), masks, strict=True)
+        masks = [RegionMask.from_core(core, transition=0.04, grow="both") if core.any() else mask for core, mask in own]
+    return mean_scores(score_pairs(network, pairs, masks))
 
 
 def selection_metric(method: str, scores: dict[str, float]) -> float:

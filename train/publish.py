@@ -1,7 +1,7 @@
 """Publish trained networks: `python -m train.publish RUN ... --data FOLDER --silhouettes FOLDER`.
 
-Copies the best weights of each run into the folder of published weights, scores all published models on the test split
-and writes the scores beside them, as scores.json and as the table in README.md.
+Copies the best weights of each run into the folder of published weights, scores all published models on the test split,
+and on further sets if there are any, and writes the scores beside them, as scores.json and as tables in README.md.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ranlen.io.files import write_atomically
+from ranlen.io.images import ImageError
 from ranlen.models import weights
 from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
 from train.data import DataError
-from train.evaluate import evaluate
-from train.report import Report, summarise
+from train.evaluate import add_sets, evaluate, further_sets, pairs_set
+from train.report import OVER_SETS, Report, summarise_all
+from train.sets import EvaluationSet
 
 MARK = "<!-- scores: written by python -m train.publish -->"
 END = "<!-- end of scores -->"
 FIGURES = {  # column: (figure, digits)
     "PSNR A": ("psnr_a", 2),
+    "best degree": ("psnr_a_best", 2),
     "SSIM A": ("ssim_a", 3),
     "SSIM A, paper's": ("ssim_a_paper", 3),
     "PSNR B": ("psnr_b", 2),
@@ -33,12 +36,20 @@ FIGURES = {  # column: (figure, digits)
     "PSNR C raw": ("psnr_c_raw", 1),
     "changed C": ("changed_c", 3),
     "clipped A": ("clipped_a", 4),
+    "chroma A": ("chroma_a", 1),
+    "lifted A": ("lifted_a", 3),
 }
 TITLES = {"circle": "the paper's circles"}
 
 
-def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path | None) -> None:
-    """Copy, score, write."""
+def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None) -> None:
+    """Copy, score, write.
+
+    Args:
+        runs: folders of finished trainings.
+        sets: to score on; the first is shown under each of its kinds of masks, the others in one table.
+        readme: a page that shows the first kind of mask, and that table.
+    """
     cards = {run / "best.safetensors": weights.card(run / "best.safetensors") for run in runs}
     for best, about in cards.items():
         if about["method"] not in METHODS:
@@ -48,7 +59,7 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path
         weights.save(weights.load(best), target, without_places(about["card"]))
     write_scores({**weights.scores(), "sha256": weights.digests()})  # or the new files would be refused as others
     names = weights.published()
-    report = summarise(evaluate(data, "test", names, None, silhouettes))
+    report = summarise_all(evaluate(sets, names))
     report["sha256"] = weights.digests()
     write_scores(rounded(report))
     shapes = list(report["models"]["input"])
@@ -60,8 +71,8 @@ def publish(runs: list[Path], data: Path, silhouettes: Path | None, readme: Path
 def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
     config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
-    for key in ("data", "photos", "silhouettes"):
-        config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
+    for key in ("data", "sources", "photos", "silhouettes"):
+        config[key] = ",".join(Path(folder).name for folder in config.get(key, "").split(","))
     if config["start"]:
         about = weights.card(config["start"])
         config["start"] = f"{about['backbone']}-{about['method']}"
@@ -90,16 +101,24 @@ def with_tables(text: str, report: Report, shapes: list[str]) -> str:
 
 
 def tables(report: Report, shapes: list[str]) -> str:
-    """One Markdown table per kind of mask."""
+    """One Markdown table per kind of mask, and one over all sets if there are several."""
     models = report["models"]
     lines = []
     for shape in shapes:
         title = TITLES.get(shape, shape).capitalize()
         lines += ["", f"**{title}**, {models['input'][shape]['images']} photos", ""]
-        lines += ["| | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
+        figures = {title: about for title, about in FIGURES.items() if about[0] in models["input"][shape]}
+        lines += ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
         for name, scores in models.items():
-            cells = (cell(scores[shape], key, digits) for key, digits in FIGURES.values())
+            cells = (cell(scores[shape], key, digits) for key, digits in figures.values())
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    if over := report.get("over_sets"):
+        titles = [*over["sets"], "mean"]
+        lines += ["", f"**On {len(over['sets'])} sets**, PSNR A at {' / '.join(OVER_SETS.values())}", ""]
+        lines += ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+        for name, rows in over["models"].items():
+            both = zip(*([*row["means"], row["mean"]] for row in rows.values()), strict=True)
+            lines.append(f"| {name} | " + " | ".join(" / ".join(f"{x:.2f}" for x in pair) for pair in both) + " |")
     return "\n".join(lines) + "\n\n"
 
 
@@ -116,11 +135,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("runs", type=Path, nargs="*", help="--out folders of finished trainings; none: score again")
     parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
     parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, to score with them too")
+    add_sets(parser)
     parser.add_argument("--readme", type=Path, help="Markdown file that shows the first table, between the same marks")
     options = parser.parse_args(arguments)
     try:
-        publish(options.runs, options.data, options.silhouettes, options.readme)
-    except (DataError, WeightsError, OSError) as error:
+        sets = [pairs_set(options.data, silhouettes=options.silhouettes), *further_sets(options)]
+        publish(options.runs, sets, options.readme)
+    except (DataError, ImageError, WeightsError, OSError) as error:
         print(f"publish: {error}", file=sys.stderr)
         return 2
     return 0

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
-from train.intervals import describe, interval, resample
+from train.intervals import central, describe, interval, resample, resampled
 
 Scores = dict[str, dict[str, dict[str, Tensor]]]  # model, kind of mask, figure: (N,)
 Report = dict[str, Any]  # see `summarise`
 
 COLUMNS = {  # figure: (title, digits)
     "psnr_a": ("PSNR A", 2),
+    "psnr_a_best": ("at its best", 2),
+    "best_degree": ("best degree", 2),
     "ssim_a": ("SSIM A", 3),
     "ssim_a_paper": ("(paper's)", 3),
     "clipped_a": ("clipped A", 4),
+    "chroma_a": ("chroma A", 1),
+    "lifted_a": ("lifted A", 3),
     "psnr_b": ("PSNR B", 2),
     "peak_slope": ("slope B", 2),
     "non_monotonicity": ("halo B", 3),
@@ -27,6 +32,8 @@ COLUMNS = {  # figure: (title, digits)
     "psnr_c_raw": ("PSNR C raw", 1),
     "changed_c": ("changed C", 3),
 }
+OVER_SETS = {"psnr_a": "degree 1", "psnr_a_best": "best degree"}  # what sets are compared by
+RIVALS = {"meter": "psnr_a", "one gain (oracle)": "psnr_a_best"}  # rows that RANLEN has to be above, and in what
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Scored:
     """Every figure of every photo.
 
     Attributes:
-        data: name of the data folder.
+        data: name of the set.
         split: of it.
         photos: their names, N of them.
         networks: of each model that is a network, its backbone, method and the data it was trained on.
@@ -68,7 +75,7 @@ def summarise(scored: Scored) -> Report:
             models[name][shape] = {**means, "images": len(scored.photos), "ci95": bounds}
     differences: dict[str, list[dict[str, Any]]] = {shape: [] for shape in scored.scores["input"]}
     for shape, rows in differences.items():
-        for name, other, figure in comparisons(scored.networks):
+        for name, other, figure in comparisons(scored.networks, scored.scores):
             # Paired: most of what makes photos differ falls out, so this is far tighter than two intervals.
             gap = scored.scores[name][shape][figure] - scored.scores[other][shape][figure]
             bound = interval(gap.numpy(), counts)
@@ -84,14 +91,67 @@ def summarise(scored: Scored) -> Report:
     }
 
 
-def comparisons(networks: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """(RANLEN, another of its backbone, figure), for PSNR in A, and in B where the other fades its light, too."""
+def summarise_all(scored: Sequence[Scored]) -> Report:
+    """What `summarise` says of the first set, and, if there are more, of each of the others, and of all together.
+
+    Returns:
+        As `summarise`, with "others": {name of a set: its summary} and
+        "over_sets": {"sets": [name, ...],
+                      "models": {name: {figure: {"means": [mean, ...], "mean": mean of them, "ci95": [low, high]}}},
+                      "differences": [{"of", "minus", "figure", "means", "mean", "ci95"}]}
+        of the figures in `OVER_SETS`, on each set under its first kind of mask.
+    """
+    first, *others = scored
+    report = summarise(first)
+    if others:
+        report["others"] = {each.data: summarise(each) for each in others}
+        report["over_sets"] = over_sets(scored)
+    return report
+
+
+def over_sets(scored: Sequence[Scored]) -> Report:
+    """The part "over_sets" of a report: every set counts the same, however many photos it has."""
+    counts = [resample(each.photos, seed) for seed, each in enumerate(scored)]
+    shapes = [next(iter(each.scores["input"])) for each in scored]
+    several = all(int(describe(each.photos)["count"]) > 1 for each in scored)
+
+    def values(name: str, figure: str) -> list[np.ndarray]:
+        return [each.scores[name][shape][figure].numpy() for each, shape in zip(scored, shapes, strict=True)]
+
+    def together(of: Sequence[np.ndarray]) -> dict[str, Any]:
+        means = [float(np.nanmean(each)) for each in of]
+        drawn = np.mean([resampled(*pair) for pair in zip(of, counts, strict=True)], axis=0)
+        return {"means": means, "mean": float(np.mean(means)), "ci95": central(drawn) if several else None}
+
+    names = scored[0].scores
+    models = {name: {figure: together(values(name, figure)) for figure in OVER_SETS} for name in names}
+    differences = []
+    for name, other, figure in comparisons(scored[0].networks, names):
+        if figure in OVER_SETS:
+            gaps = [mine - its for mine, its in zip(values(name, figure), values(other, figure), strict=True)]
+            differences.append({"of": name, "minus": other, "figure": figure, **together(gaps)})
+    return {"sets": [each.data for each in scored], "models": models, "differences": differences}
+
+
+def comparisons(networks: Mapping[str, Mapping[str, str]], rows: Iterable[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """(RANLEN, another row, figure): those of its backbone at degree 1 and at their best, and in B where they fade.
+
+    Args:
+        networks: of each, its backbone and method.
+        rows: names of all that was scored; of these, those in `RIVALS` are compared with too.
+    """
     names = list(networks)
+    rivals = [(row, figure) for row, figure in RIVALS.items() if row in rows]
     for name, mine in networks.items():
+        if mine["method"] != "ranlen":
+            continue
+        for row, figure in rivals:
+            yield name, row, figure
         for other, its in networks.items():
             twice = its["method"] == "ranlen" and names.index(other) <= names.index(name)
-            if mine["method"] == "ranlen" and its["backbone"] == mine["backbone"] and not twice:
+            if its["backbone"] == mine["backbone"] and not twice:
                 yield name, other, "psnr_a"
+                yield name, other, "psnr_a_best"
                 if its["method"] != "global":
                     yield name, other, "psnr_b"
 
@@ -102,6 +162,38 @@ def bounds(value: list[float] | None, digits: int, sign: str = "") -> str:
 
 
 def as_text(report: Report) -> str:
+    """The sets of a report one after the other, and what they come to together."""
+    parts = [set_as_text(report), *(set_as_text(each) for each in report.get("others", {}).values())]
+    return "\n".join([*parts, *([over_sets_as_text(report["over_sets"])] if "over_sets" in report else [])])
+
+
+def over_sets_as_text(over: Report) -> str:
+    """PSNR in A on every set, at degree 1 and at the best degree, with the mean over the sets last; and differences."""
+    titles = [*over["sets"], "mean"]
+    columns = [max(9, len(title) + 2) for title in titles]
+    models, differences = over["models"], over["differences"]
+    pairs = [(f"{row['of']} - {row['minus']}", row) for row in differences]
+    wide = max(len(name) for name in [*models, *(name for name, _ in pairs)]) + 2
+
+    def line(name: str, row: Mapping[str, Any], sign: str = "") -> str:
+        cells = zip([*row["means"], row["mean"]], columns, strict=True)
+        return (
+            f"{name:<{wide}}"
+            + "".join(f"{x:>{sign}{width}.2f}" for x, width in cells)
+            + "  "
+            + bounds(row["ci95"], 2, sign)
+        )
+
+    lines = []
+    for figure, title in OVER_SETS.items():
+        head = "".join(f"{each:>{width}}" for each, width in zip(titles, columns, strict=True))
+        lines += ["", f"PSNR A, {title}; behind the mean its 95 % interval", " " * wide + head]
+        lines += [line(name, row[figure]) for name, row in models.items()]
+        lines += [line(name, row, "+") for name, row in pairs if row["figure"] == figure]
+    return "\n".join(lines)
+
+
+def set_as_text(report: Report) -> str:
     """For each kind of mask a table of means, each above its interval, and the paired differences."""
     about = report["intervals"]
     lines = []
@@ -127,15 +219,16 @@ def as_text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def as_csv(scored: Scored) -> str:
-    """One row per model, kind of mask and photo; an undefined figure is an empty cell."""
+def as_csv(scored: Sequence[Scored]) -> str:
+    """One row per set, model, kind of mask and photo; an undefined figure is an empty cell."""
     file = io.StringIO()
     writer = csv.writer(file)
-    first = next(iter(next(iter(scored.scores.values())).values()))
-    writer.writerow(["model", "mask", "photo", *first])
-    for name, shapes in scored.scores.items():
-        for shape, figures in shapes.items():
-            columns = [values.tolist() for values in figures.values()]
-            for photo, *row in zip(scored.photos, *columns, strict=True):
-                writer.writerow([name, shape, photo, *("" if x != x else f"{x:.6g}" for x in row)])
+    first = next(iter(next(iter(scored[0].scores.values())).values()))
+    writer.writerow(["set", "model", "mask", "photo", *first])
+    for each in scored:
+        for name, shapes in each.scores.items():
+            for shape, figures in shapes.items():
+                columns = [values.tolist() for values in figures.values()]
+                for photo, *row in zip(each.photos, *columns, strict=True):
+                    writer.writerow([each.data, name, shape, photo, *("" if x != x else f"{x:.6g}" for x in row)])
     return file.getvalue()

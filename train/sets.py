@@ -31,6 +31,7 @@ from train.data import (
     generator_of,
     load_pairs,
     random_blob,
+    random_mask,
     read_core,
     read_small,
     scene,
@@ -190,10 +191,54 @@ def made_of_light(name: str, folder: Path, names: Sequence[str], split: str, see
         lows.append((noisy(light * 2 ** -uniform(1, 4, generator), generator) * 255).round().byte())
         highs.append(((1 - torch.exp(-light)) ** (1 / GAMMA) * 255).round().byte())
     pairs = Pairs(list(names), torch.stack(lows), torch.stack(highs))
-    return EvaluationSet(name, split, pairs, {"circle": [RegionMask.paper_circle(SIZE)] * len(pairs)})
+    return EvaluationSet(name, split, pairs, {"circle": masks_for("circle", len(pairs), [])})
 
 
-def made_of_pairs(name: str, folder: Path, names: Sequence[str], split: str) -> EvaluationSet:
-    """A set of real pairs, low/NAME and high/NAME, under the paper's circles."""
-    pairs = load_pairs(folder, list(names))
-    return EvaluationSet(name, split, pairs, {"circle": [RegionMask.paper_circle(SIZE)] * len(pairs)})
+def made_of_pairs(
+    name: str,
+    folder: Path,
+    names: Sequence[str],
+    split: str,
+    shapes: Sequence[str] = ("circle",),
+    subjects: Sequence[np.ndarray] = (),
+) -> EvaluationSet:
+    """A set of real pairs, low/NAME and high/NAME, under masks of the given shapes; arguments as of `masks_for`."""
+    masks = {shape: masks_for(shape, len(names), list(subjects)) for shape in shapes}
+    return EvaluationSet(name, split, load_pairs(folder, list(names)), masks)
+
+
+def masks_for(shape: str, count: int, silhouettes: list[np.ndarray]) -> list[RegionMask]:
+    """The same masks every time: the paper's circle in the middle, or one random mask of the shape per photo."""
+    if shape == "circle":
+        return [RegionMask.paper_circle(SIZE)] * count
+    return [random_mask(shape, silhouettes, generator_of(2, i)) for i in range(count)]
+
+
+SUBJECTS = {"backlit": backlit, "two things": two_things}  # what can be made of subjects
+
+
+def read_set(text: str, make: str | None = None, most: int | None = None) -> EvaluationSet:
+    """A set as the command line names it.
+
+    Args:
+        text: [NAME=]FOLDER[:SPLIT]; the name is by default that of the folder, or what is made of it, the split "test".
+        make: a key of `SUBJECTS`, for a folder with image/ and mask/; none for real pairs and linear light.
+        most: take no more photos than this, evenly spread.
+
+    Raises:
+        DataError: a folder that is not what it has to be.
+    """
+    name, _, place = text.rpartition("=")
+    place, _, split = place.rpartition(":") if ":" in place else (place, "", "test")
+    folder = Path(place)
+    name = name or make or folder.resolve().name
+    wanted = ("image", "mask") if make else ("low", "high")
+    linear = not make and any(folder.glob("*.npz"))
+    if not linear and (missing := [f"{part}/" for part in wanted if not (folder / part).is_dir()]):
+        kinds = "image/ and mask/" if make else "low/ and high/, or NAME.npz"
+        raise DataError(f"{folder} has no {' and no '.join(missing)}; {make or 'a set'} needs a folder with {kinds}")
+    names = members(folder, split)
+    names = names[:: -(-len(names) // most)] if most else names
+    if make:
+        return made_of_subjects(name, SUBJECTS[make], folder, names, split)
+    return (made_of_light if linear else made_of_pairs)(name, folder, names, split)

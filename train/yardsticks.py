@@ -8,18 +8,22 @@ them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from ranlen.losses import region_mean
+from ranlen.masks.regions import resize
 from ranlen.rendering.fields import MAX_DEGREE, LightField, render
 
 MIDDLE = 0.40  # the mean that a meter gives an area: what the references of five kinds of photos have, taken together
+METER = 1.0  # shoulder of the meter and of the one gain: the one with the best mean over five kinds of photos
 SHOULDERS = {"p = 1": 1.0, "p = 3": 3.0, "clip": math.inf}
 LOG_GAINS = torch.linspace(-2, 7, 1801, dtype=torch.float64)  # steps of half a percent
 GAMMAS = 2 ** torch.linspace(-4, 2, 601, dtype=torch.float64)  # steps of 0.7 %
-DEGREES = torch.linspace(0, MAX_DEGREE, 101)
+COARSE, FINE = 0.1, 0.02  # steps of degree: all of the slider, then around the best
 SAMPLES = 2000  # pixels of an area that a degree is chosen by
 
 
@@ -100,7 +104,7 @@ def best_degree(field: LightField, image: Tensor, reference: Tensor, area: Tenso
     Light is a matter of each pixel by itself, so a few thousand pixels of the area tell it, without any picture.
 
     Args:
-        field: of one image, its maps of the image's size.
+        field: of one image.
         image: (1, 3, H, W) in [0, 1].
         reference: the same.
         area: (1, 1, H, W), taken where it is at least a half; 1 where it is empty.
@@ -109,7 +113,42 @@ def best_degree(field: LightField, image: Tensor, reference: Tensor, area: Tenso
     if not len(inside):
         return 1.0
     some = inside[:: max(1, len(inside) // SAMPLES)]
-    dark, lit, maps = (layer.flatten(2)[:, :, None, some] for layer in (image, reference, field.maps))
+    maps = resize(field.maps, (image.shape[-2], image.shape[-1]))
+    dark, lit, maps = (layer.flatten(2)[:, :, None, some] for layer in (image, reference, maps))
     part = field.with_maps(maps)
-    errors = [(in_8_bits(render(part, dark, float(degree))) - lit).square().mean() for degree in DEGREES]
-    return float(DEGREES[torch.stack(errors).argmin()])
+
+    def best(degrees: Tensor) -> float:
+        errors = [(in_8_bits(render(part, dark, degree)) - lit).square().mean() for degree in degrees.tolist()]
+        return float(degrees[torch.stack(errors).argmin()])
+
+    around = best(torch.arange(0, MAX_DEGREE + COARSE / 2, COARSE, dtype=torch.float64).clamp(max=MAX_DEGREE))
+    return best((around + torch.arange(-COARSE, COARSE + FINE / 2, FINE, dtype=torch.float64)).clamp(0, MAX_DEGREE))
+
+
+def gamma_fitted(image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """The image under the gamma that suits each area best."""
+    return image ** best_gamma(image, reference, area).to(image.dtype).view(-1, 1, 1, 1)
+
+
+def gain_fitted(image: Tensor, reference: Tensor, area: Tensor, shoulder: float) -> Tensor:
+    """The image under the gain that suits each area best."""
+    return expose(image, one_gain(image, reference, area, shoulder), shoulder)
+
+
+def gain_and_shoulder_fitted(image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
+    """The image under the gain and the shoulder that suit each area best."""
+    lit = torch.stack([gain_fitted(image, reference, area, shoulder) for shoulder in SHOULDERS.values()])
+    errors = torch.stack([region_mean((in_8_bits(each) - reference) ** 2, area) for each in lit])
+    return lit[errors.argmin(0), torch.arange(len(image))]
+
+
+Yardstick = Callable[[Tensor, Tensor, Tensor], Tensor]  # image, reference, Area A -> a lit image
+YARDSTICKS: dict[str, Yardstick] = {
+    "input": lambda image, reference, area: image,
+    "gamma 1/2.2": lambda image, reference, area: image ** (1 / 2.2),
+    "meter": lambda image, reference, area: expose(image, meter(image, area, METER), METER),
+    "meter, clipped": lambda image, reference, area: expose(image, meter(image, area, math.inf), math.inf),
+    "best gamma (oracle)": gamma_fitted,
+    "one gain (oracle)": lambda image, reference, area: gain_fitted(image, reference, area, METER),
+    "gain and shoulder (oracle)": gain_and_shoulder_fitted,
+}

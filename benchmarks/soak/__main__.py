@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import hostile, load
@@ -17,6 +18,8 @@ from benchmarks.soak import fuzz, kills
 
 KILL_SECONDS = 15  # of a core for one kill, start included
 REQUEST_SECONDS = 0.6
+MOST_KEPT = 100  # MiB, of twenty visitors who have left
+MOST_ABUSED = 4096  # MiB, with all that a crowd of 28 holds
 MOST_GROWTH = 1.1  # of memory, over five times as many requests
 
 Line = tuple[bool, str, str]  # kept or broken, the promise, its figure
@@ -44,8 +47,17 @@ def page(seconds: float) -> Iterator[Line]:
         yield not wrong, "hostile requests are refused in a sentence", figure
         strange = hostile.made_up_state(running.url)
         yield not strange, "made-up state shows nobody's picture", f"{len(strange)} shown"
-        seen, strange_pictures = load.crowd(running.url, 20, seconds / 3)
-        yield strange_pictures == 0, "20 visitors at once see their own", f"{seen} pictures, {strange_pictures} strange"
+        before, full, after = load.left(running, 20)
+        figure = f"{before:.0f} MiB before 20 visitors, {full:.0f} with them, {after:.0f} after the last has left"
+        yield after < before + MOST_KEPT, "who leaves gives memory back", figure
+        with ThreadPoolExecutor(1) as pool:
+            abused = pool.submit(load.abuse, running, seconds / 4)
+            seen, strange_pictures = load.crowd(running.url, 28, seconds / 4)
+            grown, sent, wrong = abused.result()
+        figure = f"{seen} pictures, {strange_pictures} strange"
+        yield strange_pictures == 0, "28 visitors beside two abusers see their own", figure
+        figure = f"{sent} requests, {grown:.0f} MiB at most with the crowd's {wrong[:3] or ''}"
+        yield not wrong and grown < MOST_ABUSED, "abusers are refused and fill nothing", figure
         said = load.flood(running.url, 80)
         polite = all(each.startswith("503 Queue is full") for each in said)
         yield bool(said) and polite, "a full queue says so", f"{len(said)} of 80 told: {said[0] if said else '-'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import struct
 import zlib
 
@@ -169,6 +170,37 @@ def tiff_of(width: int, height: int, bits: int) -> bytes:
         {256: width, 257: height, 258: (bits,) * 3, 259: 1, 262: 2, 273: 400, 277: 3, 278: height, 279: 99}
     )
     return (b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8)).ljust(600, b"\0")
+
+
+def layouts() -> dict[str, bytes]:
+    """TIFFs of 8 and 16 bits whose channels lie beside each other or in planes, in one strip a plane or in many."""
+    return {
+        f"{depth.__name__}_{count}_{'planes' if planes else 'beside'}_{rows}{'_deflate' * deflate}.tif": laid_out(
+            picture(depth=depth, channels=count), planes, rows, deflate
+        )
+        for depth in (np.uint8, np.uint16)
+        for count in (1, 3, 4)
+        for planes in (False, True)
+        for rows in (SIZE[0], 7)
+        for deflate in (False, True)
+    }
+
+
+def laid_out(channels: np.ndarray, planes: bool, rows: int, deflate: bool) -> bytes:
+    """Channels (H, W, C) as a TIFF of so many rows a strip."""
+    height, width, count = channels.shape
+    parts = list(np.moveaxis(channels, 2, 0)) if planes else [channels]
+    strips = [part[top : top + rows].tobytes() for part in parts for top in range(0, height, rows)]
+    strips = [zlib.compress(strip) for strip in strips] if deflate else strips
+    sizes = [len(strip) for strip in strips]
+    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    directory.update({256: width, 257: height, 258: (8 * channels.itemsize,) * count, 259: 8 if deflate else 1})
+    directory.update({262: 1 if count == 1 else 2, 277: count, 278: rows, 284: 2 if planes else 1})
+    directory.tagtype.update({273: 4, 279: 4})
+    directory.update({273: tuple([0, *itertools.accumulate(sizes)][:-1]), 279: tuple(sizes)})
+    if count == 4:
+        directory[338] = 2
+    return b"II*\0" + struct.pack("<I", 8) + directory.tobytes(8) + b"".join(strips)
 
 
 def bmp_of(width: int, height: int, pixels: bytes = b"") -> bytes:

@@ -70,7 +70,7 @@ export function createCompare(store, server, renderer, methods, box) {
       else if (!subject.edits.length) words = ['Nothing is marked yet'];
       else if (answer) {
         words = answer.degree === subject.degree ? answer.words[name] : ['…'];
-        if (light && kept.has(answer.key)) picture = holding ? photo.bitmap : renderer.renderLights([[light, subject.degree]]);
+        if (light && kept.has(answer.key)) picture = holding ? photo.bitmap : renderer.renderLights([[light, subject]]);
         else if (!renderer.live()) words = [...words, 'No picture: this browser lacks WebGL 2'];
       }
       if (picture) paint(context, picture, frameOf(state.view, photo, canvas), photo);

@@ -11,7 +11,7 @@ uniform ivec2 corner;
 uniform int height;
 uniform vec4 reach;
 uniform vec2 mapRange, fadeRange;
-uniform float degree;
+uniform float degree, shoulder, desaturation;
 out vec4 colour;
 const vec3 GREY = vec3(0.2989, 0.587, 0.114);
 
@@ -45,12 +45,12 @@ void main() {
   for (int i = 0; i < CURVES; i++) lit += curves[i] * share * (lit * lit - lit);
 #else
   vec3 gain = clamp(degree * map(at, 0), -8.0, 8.0);
-  vec3 illumination = exp(-open * gain * (1.0 - bright * 3.0 / max(abs(gain), 3.0)));
-  vec3 lit = image / max(illumination + (1.0 - illumination) * image, 1e-6);
+  vec3 shut = exp(-shoulder * open * gain * (1.0 - bright * 3.0 / max(abs(gain), 3.0)));
+  vec3 lit = image * pow(shut + (1.0 - shut) * pow(image, vec3(shoulder)), vec3(-1.0 / shoulder));
 #endif
   float before = dot(GREY, image), after = dot(GREY, lit);
   float lifted = max(1.0 - (before + 1e-4) / (after + 1e-4), 0.0);
-  lit += lifted * (0.03 / (before + 0.03)) * (after - lit);
+  lit += desaturation * lifted * (0.03 / (before + 0.03)) * (after - lit);
 #ifdef ONE
   lit = vec3((lit.r + lit.g + lit.b) / 3.0);
 #endif
@@ -60,7 +60,7 @@ void main() {
 const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
 
 export const sameLights = (one, other) =>
-  one?.length === other.length && other.every(([light, degree], i) => light === one[i][0] && degree === one[i][1]);
+  one?.length === other.length && other.every(([light, { degree }], i) => light === one[i][0] && degree === one[i][1].degree);
 
 // 8 bits a value, each row as differences, deflated (demo/wire.py).
 async function valuesOf({ size: [height, width, channels], data }) {
@@ -147,7 +147,7 @@ export function createRenderer(canvas, onLost) {
     gl.deleteTexture(light.fade ?? null);
   }
 
-  // The photo under a list of [light, degree], in `canvas`; where lights meet, the brighter one counts. Only where there
+  // The photo under a list of [light, subject], in `canvas`; where lights meet, the brighter one counts. Only where there
   // is light is anything worked out; what lies around a single one is copied once.
   function renderLights(list) {
     if (sameLights(drawn, list)) return canvas;
@@ -155,7 +155,7 @@ export function createRenderer(canvas, onLost) {
     if (!alone || around !== alone) copyPhoto();
     around = alone;
     if (!alone) gl.enable(gl.BLEND);
-    for (const [light, degree] of list) renderLight(light, degree);
+    for (const [light, subject] of list) renderLight(light, subject);
     gl.disable(gl.BLEND);
     drawn = list;
     return canvas;
@@ -166,7 +166,7 @@ export function createRenderer(canvas, onLost) {
     gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
     gl.blitFramebuffer(0, 0, width, height, 0, height, width, 0, gl.COLOR_BUFFER_BIT, gl.NEAREST);
   }
-  function renderLight(light, degree) {
+  function renderLight(light, { degree }) {
     const { program, at } = compiled(light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
     const [left, top, width, height] = light.box;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
@@ -188,6 +188,8 @@ export function createRenderer(canvas, onLost) {
     gl.uniform2f(at.mapRange, ...light.mapRange);
     gl.uniform2f(at.fadeRange, ...(light.fadeRange ?? [0, 0]));
     gl.uniform1f(at.degree, degree);
+    gl.uniform1f(at.shoulder, light.shoulder);
+    gl.uniform1f(at.desaturation, light.desaturation);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     gl.disable(gl.SCISSOR_TEST);
   }

@@ -34,7 +34,7 @@ export function createPicture(store, renderer, degree) {
   const timed = new WeakSet();               // lights whose time is known
   let slow = false, pictures = new Map(), picturesOf = null, making = 0;
 
-  const at = (lights, value) => lights.map(([light, each]) => [light, light === chosen() ? value : each]);
+  const at = (lights, value) => lights.map(([light, each]) => [light, light === chosen() ? { ...each, degree: value } : each]);
   const chosen = () => store.state.shown.get(subjectOf(store.state).id);
   const known = (lights) => sameLights(picturesOf, at(lights, 0));
 

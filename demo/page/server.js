@@ -13,7 +13,6 @@
 // `always_last` would send the first one's data again.) An answer to any but the last one asked is not told.
 
 const PATIENCE = 120000;                     // milliseconds without a word
-const LONG = 120;                            // an edit longer than this goes once, and later by its name
 const PROPS = { open: 'photo', edit: 'answer', compare: 'methods', save: 'saved', loadmask: 'mask' };  // demo/ui.py
 const unfinished = (said) => said.step !== undefined || said.looking !== undefined || (said.marks && !said.done && !said.error);
 const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { return {}; } };
@@ -23,7 +22,6 @@ const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none'
 // `props`, `trigger`, `upload` and `watch` are what Gradio hands to a gr.HTML script; `most` is the largest file, in MB.
 export function connect({ props, trigger, upload, watch }, most) {
   const busy = new Map(), next = new Map(), latest = new Map();  // questions by kind: under way, to come, last asked
-  const sent = new Map();                    // long edits that the server has: their names by their JSON
   let counter = 0, key = null;               // of the photo, for questions that do not go through Gradio
 
   // `passing`: it need not wait for one that waits for a look at the photo.
@@ -69,19 +67,6 @@ export function connect({ props, trigger, upload, watch }, most) {
     free(kind);
   }
 
-  // A recipe with long edits as references, once the server has them; `names` are told which go for the first time.
-  function brief(recipe, names = []) {
-    const shortened = (edit) => {
-      const text = JSON.stringify(edit);
-      if (text.length < LONG) return edit;
-      if (sent.has(text)) return { ref: sent.get(text) };
-      const id = `e${counter}-${Math.random().toString(36).slice(2, 8)}`;
-      names.push([text, id]);
-      return { id, ...edit };
-    };
-    return { ...recipe, subjects: recipe.subjects.map((each) => ({ ...each, edits: each.edits.map(shortened) })) };
-  }
-
   // Not by Gradio's queue, which takes as long as rendering does (demo/frames.py).
   async function fetchExact({ seq, data }) {
     let said = { failed: true };             // the preview stays
@@ -112,7 +97,6 @@ export function connect({ props, trigger, upload, watch }, most) {
       said.bitmap = await decoded(await (await fetch(png)).blob());
       if (said.seq === latest.get('open').seq) {
         key = said.key;
-        sent.clear();
         for (const kind of ['edit', 'exact', 'compare']) drop(kind);  // of the old photo, which the server has dropped
       }
     }
@@ -124,17 +108,11 @@ export function connect({ props, trigger, upload, watch }, most) {
       if (source instanceof File) askWithFile('open', source, tell);
       else ask('open', source, tell);
     },
-    edit(recipe, wanted, drawn, tell) {
-      const names = [];
-      ask('edit', { recipe: brief(recipe, names), wanted }, (said) => {
-        if (said.done) for (const [text, id] of names) sent.set(text, id);
-        tell(said);
-      }, drawn);
-    },
-    exact: (recipe, tell) => ask('exact', { key, recipe: brief(recipe) }, tell),
-    compare: (recipe, index, lights, tell) => ask('compare', { recipe: brief(recipe), index, lights }, tell),
+    edit: (recipe, wanted, drawn, tell) => ask('edit', { recipe, wanted }, tell, drawn),
+    exact: (recipe, tell) => ask('exact', { key, recipe }, tell),
+    compare: (recipe, index, lights, tell) => ask('compare', { recipe, index, lights }, tell),
     save(recipe, what, index, format, tell) {
-      ask('save', { recipe: brief(recipe), what, index, format }, ({ path, ...said }) => tell(path ? { ...said, url: addressOf(`file=${path}`) } : said));
+      ask('save', { recipe, what, index, format }, ({ path, ...said }) => tell(path ? { ...said, url: addressOf(`file=${path}`) } : said));
     },
     readMask: (file, tell) => askWithFile('loadmask', file, tell),
   };

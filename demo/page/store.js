@@ -75,6 +75,6 @@ export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
 export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing);
 export const lightsOf = ({ recipe, shown }) =>
-  recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each.degree]);
+  recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
   subjectOf(state).edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add !== false));

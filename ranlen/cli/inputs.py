@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from ranlen.io.images import Photo
     from ranlen.masks.regions import RegionMask
-    from ranlen.segment import Prompts
+    from ranlen.segment import Prompts, Segmenter
+
+LOADING = threading.Lock()
 
 
 class UsageError(ValueError):
@@ -58,18 +61,18 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
 
 def read_edits(options: argparse.Namespace) -> None:
-    """Read the file of --edits once, before any photo: options.recipe, and what a session says of the other options."""
+    """Read the file of --edits once, before any photo: options.recipe, and what a recipe says of the other options."""
     from ranlen import recipe
 
     options.recipe = None
     if not options.edits:
         return
     done = recipe.read_recipe(options.edits)
-    if recipe.is_session(options.edits):
+    if recipe.is_recipe(options.edits):
         usual = {"degree": 1.0, "transition": None, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
         for name, value in usual.items():
             if getattr(options, name, value) != value:
-                raise UsageError(f"{options.edits} is a session with settings of its own; leave out --{name}")
+                raise UsageError(f"{options.edits} is a recipe with settings of its own; leave out --{name}")
         options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
     else:
         own = recipe.Subject(done.subjects[0].edits, options.degree, options.transition, options.grow)
@@ -90,14 +93,22 @@ def find_subject(photo: Photo, prompts: Prompts, segmenter: str, device: str) ->
 
 def asker(photo: Photo, segmenter: str, device: str) -> Callable[[Prompts], np.ndarray]:
     """A segmenter that looks at the photo when it is first asked."""
-    from ranlen.segment import choose
 
     @functools.cache
     def looked() -> Callable[[Prompts], np.ndarray]:
-        chosen, _ = choose(segmenter, functools.partial(choose_device, device))
+        with LOADING:
+            chosen = load_segmenter(segmenter, device)
         return functools.partial(chosen.segment, chosen.prepare(photo))
 
     return lambda said: looked()(said)
+
+
+@functools.cache
+def load_segmenter(name: str, device: str) -> Segmenter:
+    """One for all photos of a run; `LOADING` keeps threads from loading one each."""
+    from ranlen.segment import choose
+
+    return choose(name, functools.partial(choose_device, device))[0]
 
 
 def choose_device(name: str) -> str:

@@ -21,6 +21,8 @@ from ranlen.facts import (
     DRAWN_FEATHER,
     ENGINES,
     FOUND_FEATHER,
+    KEPT,
+    KEPT_OF,
     MAX_DEGREE,
     METHODS,
     SEGMENTERS,
@@ -52,6 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def kept() -> str:
+    """What stays of a file, as a table in plain text."""
+    rows = [KEPT_OF, *KEPT]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(KEPT_OF))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "what stays of a file that is written as its own kind:\n  " + "\n  ".join(lines)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their arguments."""
     parser = OneLineParser(prog="ranlen", description="Light the subject of a dark photo, and only the subject.")
@@ -61,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     subject = region.add_mutually_exclusive_group(required=True)
     subject.add_argument("--mask", type=Path, metavar="FILE", help="picture of the photo's size, white on the subject")
     subject.add_argument(
-        "--edits", type=Path, metavar="FILE", help="clicks and strokes, or the page's session, as JSON"
+        "--edits", type=Path, metavar="FILE", help="clicks and strokes, or a recipe that the page saved, as JSON"
     )
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
     subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")
@@ -83,7 +93,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
-    command = commands.add_parser("light", parents=[region], help="light the subject of a photo, or of many")
+    command = commands.add_parser(
+        "light",
+        parents=[region],
+        help="light the subject of a photo, or of many",
+        epilog=kept(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_argument("photos", type=Path, nargs="+", metavar="photo", help=PHOTO)
     command.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write, or folder for many (--mask: one, or a folder)"

@@ -40,7 +40,7 @@ def read_bytes(path: Path, most: int) -> bytes:
                 count, limit = (f"{size / 1e6:.0f} MB" for size in (about.st_size, most))
                 raise FileError(f"cannot read {shown(path.name)}: {count}; at most {limit} are read")
             with open(handle, "rb", closefd=False) as file:
-                return file.read(most)
+                return file.read(about.st_size)  # with `most`, room for as much would be made first
         finally:
             os.close(handle)
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         OSError: the folder is missing, read-only or full; `path` is then as it was.
     """
     path = Path(os.path.realpath(path))
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".ranlen-", suffix=".tmp")  # a long name gets no longer
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".ranlen.", suffix=".tmp")  # any name's length will do
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -11,13 +11,17 @@ from ranlen.geometry import Pixel, Size
 
 
 def resized(mask: np.ndarray, size: Size, *, wholly: bool = False) -> np.ndarray:
-    """A mask at another size: a pixel is in it if half of it is, or only if all of it is."""
+    """A mask at another size: a pixel is in it if half of it is, or only if all of it is.
+
+    Of a mask that is too small for that, the pixel it covers most is left: a subject of a pixel is one all the same.
+    """
     if mask.shape == tuple(size):
         return mask
     smaller = size[0] < mask.shape[0] or size[1] < mask.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     cover = cv2.resize(mask.astype(np.uint8) * np.uint8(255), (size[1], size[0]), interpolation=how)
-    return np.asarray(cover == 255 if wholly else cover >= 128)
+    left = np.asarray(cover == 255 if wholly else cover >= 128)
+    return left if left.any() or not cover.any() else cover == cover.max()
 
 
 def enlarged(mask: np.ndarray, size: Size) -> np.ndarray:

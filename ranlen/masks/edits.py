@@ -1,6 +1,6 @@
 """What a hand did to a mask, as a list: clicks, boxes and strokes in coordinates that fit any size of the photo.
 
-The page sends this list, a session file holds it and the command line reads it; all draw it here. An edit is one of
+The page sends this list, a recipe holds it and the command line reads it; all draw it here. An edit is one of
 
     {"tool": "subject", "at": [x, y], "add": true}
     {"tool": "frame", "from": [x, y], "to": [x, y]}

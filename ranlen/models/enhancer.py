@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ranlen.geometry import Size
 from ranlen.masks.regions import RegionMask, resize, smoothstep
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
-from ranlen.rendering.fields import LightField
+from ranlen.models.meter import Exposure, LightMeter, mean_over
+from ranlen.rendering.fields import Illumination, LightField, expose
 
 WORKING_SIZE = 256
+CELLS = 9  # of the working size: a subject that covers less is enlarged
 
 
 def whole_frame(mask: RegionMask) -> None:
@@ -58,6 +63,8 @@ class Method:
             for all of it everywhere.
         weights: the method whose weights it runs on, when it has none of its own.
         areas: what of the mask the network is told, and trained by.
+        spot: whether a light meter is pointed at Area A, and the light fades across Area B; otherwise the meter
+            measures the whole frame, and the light goes everywhere.
     """
 
     mask_in_input: bool
@@ -66,20 +73,91 @@ class Method:
     attenuation: Callable[[RegionMask], Tensor | None]
     weights: str | None = None
     areas: Callable[[Tensor], Tensor] = three_areas
+    spot: bool = False
 
 
 METHODS = {
     "global": Method(False, PlainNorm, PlainTail, whole_frame),
     "blend": Method(False, PlainNorm, PlainTail, across_b, weights="global"),
     "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
-    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late),
+    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late, spot=True),
 }
 
 # What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated, or their edges would be hidden.
 ABLATIONS = {
-    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas),  # no gradient-smooth loss, Fig. 6
+    # Without the gradient-smooth loss, Fig. 6.
+    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas, spot=True),
     "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
 }
+
+
+def reaching(ramp: Tensor, size: Size) -> Tensor:
+    """A ramp (N, 1, H, W) at the (height, width) of a light, which reaches wherever the ramp does.
+
+    A mask is finer than the light where a subject is small. Averaged, the light would not reach full strength in it;
+    here it does, and goes on for a pixel or two, where the method's attenuation ends it.
+    """
+    if ramp.shape[-2] <= size[0] and ramp.shape[-1] <= size[1]:
+        return resize(ramp, size)
+    return F.max_pool2d(F.adaptive_max_pool2d(ramp, size), 3, stride=1, padding=1)
+
+
+def with_small_subjects(mask: Tensor, size: Size) -> Tensor:
+    """A mask (N, 2, H, W) at another (height, width), in which a subject of a few pixels is still one."""
+    small = resize(mask, size)
+    if mask.shape[-2:] == small.shape[-2:]:
+        return small
+    wider = F.max_pool2d(F.adaptive_max_pool2d(mask, size), 3, stride=1, padding=1)
+    return torch.where(small[:, :1].sum((1, 2, 3), keepdim=True) < CELLS, wider, small)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A light in the making.
+
+    Attributes:
+        shape: what the backbone predicted: all of the light, or what is added to an exposure.
+        exposure: what the meter said; none without one.
+        area: (N, 1, H, W) in [0, 1], what was metered.
+        fade: (N, 1, h, w) in [0, 1], how much of the light each place gets; none for all of it everywhere.
+        detail: the image (N, 3, h, w) that is lit.
+    """
+
+    shape: LightField
+    exposure: Exposure | None
+    area: Tensor
+    fade: Tensor | None
+    detail: Tensor
+
+    def light(self) -> LightField:
+        """The whole light: the exposure, and the shape upon it."""
+        if self.exposure is None:
+            return self.shape
+        size = (self.detail.shape[-2], self.detail.shape[-1])
+        log_gain, shoulder = self.exposure.log_gain, self.exposure.shoulder
+        shape = self.shape.with_maps(resize(self.shape.maps, size))
+        if isinstance(shape, Illumination):  # it has no say in how bright the area is, in the mean
+            mean = mean_over(shape.maps, resize(self.area, size)).mean(1)[:, None, None, None]
+            light = log_gain - mean + shape.maps
+        else:
+            exposed = expose(self.detail, log_gain, shoulder)
+            lit = shape.relight(exposed, torch.ones_like(exposed[:, :1]))
+            light = Illumination.between(self.detail, lit, shoulder).maps
+        return Illumination(light if self.fade is None else light * self.fade, shoulder, self.exposure.desaturation)
+
+    def only_exposure_learns(self) -> Parts:
+        """The same light, through which a loss teaches nothing but how bright it is."""
+        assert self.exposure is not None
+        shape = self.shape.with_maps(self.shape.maps.detach())
+        shoulder, desaturation = self.exposure.shoulder.detach(), self.exposure.desaturation.detach()
+        exposure = dataclasses.replace(self.exposure, shoulder=shoulder, desaturation=desaturation)
+        return dataclasses.replace(self, shape=shape, exposure=exposure)
+
+    def only_shape_learns(self) -> Parts:
+        """The same light, through which a loss teaches everything but how bright it is."""
+        assert self.exposure is not None
+        exposure = dataclasses.replace(self.exposure, correction=self.exposure.correction.detach())
+        return dataclasses.replace(self, exposure=exposure)
 
 
 class Enhancer(nn.Module):
@@ -88,12 +166,14 @@ class Enhancer(nn.Module):
     Args:
         backbone: a key of `BACKBONES`.
         method: a key of `METHODS` or `ABLATIONS`.
+        metered: whether it has a light meter: the backbone sees the photo as metered, and as it is, and adds the shape
+            of the light. Without one it is the paper's network, which predicts the whole of it.
 
     Raises:
         ValueError: an unknown name.
     """
 
-    def __init__(self, backbone: str, method: str) -> None:
+    def __init__(self, backbone: str, method: str, *, metered: bool = True) -> None:
         super().__init__()
         methods = METHODS | ABLATIONS
         for kind, name, known in (("backbone", backbone, BACKBONES), ("method", method, methods)):
@@ -102,9 +182,9 @@ class Enhancer(nn.Module):
         self.backbone_name = backbone
         self.method_name = method
         self.method = methods[method]
-        self.backbone = BACKBONES[backbone](
-            5 if self.method.mask_in_input else 3, norm=self.method.norm, tail=self.method.tail
-        )
+        channels = (6 if metered else 3) + (2 if self.method.mask_in_input else 0)
+        self.backbone = BACKBONES[backbone](channels, norm=self.method.norm, tail=self.method.tail)
+        self.meter = LightMeter() if metered else None
 
     def start_from(self, other: Enhancer) -> None:
         """Take over the weights of a global network of the same backbone, so that training starts where it stands.
@@ -121,6 +201,8 @@ class Enhancer(nn.Module):
                 f"{self.backbone_name}-{self.method_name} can start from {self.backbone_name}-global, "
                 f"not from {other.backbone_name}-{other.method_name}"
             )
+        if (self.meter is None) != (other.meter is None):
+            raise ValueError("one of the two networks has a light meter and the other has none; train both alike")
         given = other.state_dict()
         taken = self.state_dict()
         for name, tensor in taken.items():
@@ -145,10 +227,25 @@ class Enhancer(nn.Module):
         Returns:
             A light field, as the network made it: not attenuated anywhere.
         """
+        return self.in_parts(image, mask, detail).light()
+
+    def in_parts(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> Parts:
+        """What `forward` puts together, for training; arguments as there."""
         size = (WORKING_SIZE, WORKING_SIZE)
-        small, mask = resize(image, size), resize(self.method.areas(mask), size)
-        x = torch.cat([small, mask], dim=1) if self.method.mask_in_input else small
-        return self.backbone.field(self.backbone(x, mask, image if detail is None else detail))
+        mask = self.method.areas(mask)
+        detail = image if detail is None else detail
+        fade = None
+        if self.meter is not None and self.method.spot:
+            fade = reaching(torch.ops.ranlen.smooth_ramp(mask), (detail.shape[-2], detail.shape[-1]))
+        image, mask = resize(image, size), with_small_subjects(mask, size)
+        area = mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1])
+        seen, exposure = [image], None
+        if self.meter is not None:
+            exposure = self.meter(image, area)
+            seen = [expose(image, exposure.metered), image]
+        x = torch.cat([*seen, mask] if self.method.mask_in_input else seen, dim=1)
+        shown = detail if exposure is None else expose(detail, exposure.metered)
+        return Parts(self.backbone.field(self.backbone(x, mask, shown)), exposure, area, fade, detail)
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:

@@ -61,6 +61,7 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
     about = {
         "backbone": enhancer.backbone_name,
         "method": enhancer.method_name,
+        "metered": enhancer.meter is not None,
         "parameters": count,
         "card": dict(card),
     }
@@ -97,7 +98,7 @@ def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str 
     try:
         # A published name says more than the file: blend runs on the weights of global.
         backbone, method = str(name).split("-") if str(name) in _names() else (about["backbone"], about["method"])
-        enhancer = Enhancer(backbone, method)
+        enhancer = Enhancer(backbone, method, metered=about.get("metered", False))
         enhancer.load_state_dict({key: tensor.float() for key, tensor in state.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = f"{' '.join(str(error).split()):.200}"

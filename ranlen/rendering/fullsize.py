@@ -27,7 +27,7 @@ from torch import Tensor
 from ranlen.geometry import Size
 from ranlen.masks.regions import resize
 from ranlen.rendering.enlarge import Enlarged, between
-from ranlen.rendering.fields import GREY, SHADOW, Curves, Illumination, LightField, ScaledField, check_degree
+from ranlen.rendering.fields import GREY, SHADOW, Illumination, LightField, ScaledField, check_degree
 
 BAND = 3 << 14  # pixels in a band: 600 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time
@@ -97,7 +97,8 @@ def _light_rows(
     """Light some rows of `pixels` into `lit`, strip by strip and band by band."""
     size = (pixels.shape[0], pixels.shape[1])
     count, height = scaled.field.maps.shape[1:3]
-    law, factor = LAWS[type(scaled.field)]
+    law, factor = law_of(scaled.field)
+    muted = float(scaled.field.desaturation)
     buffers = np.empty((5, 3 * max(BAND, size[1])), np.float32)
     step = max(max(1, WIDE // (count * size[1])) * size[0] // height, BAND // size[1])
     for top in range(rows.start, rows.stop, step):
@@ -118,7 +119,7 @@ def _light_rows(
             band = strip[first : first + deep]
             where = (slice(band.start, band.stop), slice(cols.start, cols.stop))
             planes = buffers[:, : 3 * len(band) * len(cols)].reshape(5, 3, len(band), len(cols))
-            _light_band(law, light, protection, through, band, pixels[where], lit[where], planes)
+            _light_band(law, light, protection, through, muted, band, pixels[where], lit[where], planes)
 
 
 Law = Callable[[np.ndarray, Enlarged, range, np.ndarray, np.ndarray, np.ndarray, float], None]
@@ -129,6 +130,7 @@ def _light_band(
     light: Enlarged,
     protection: Enlarged | None,
     through: Enlarged | None,
+    muted: float,
     band: range,
     pixels: np.ndarray,
     lit: np.ndarray,
@@ -144,9 +146,11 @@ def _light_band(
     strength = _unprotected(levels, strength, other[:1], peak, protection, band)
     if through is not None:
         strength *= through.read(band, other[:1])
-    _grey(image, before[0], 1 / peak, SHADOW)
+    if muted:
+        _grey(image, before[0], 1 / peak, SHADOW)
     law(image, light, band, maps, strength, other, peak)
-    _desaturate_shadows(image, before, after, other[:1])
+    if muted:
+        _desaturate_shadows(image, before, after, other[:1], muted)
     _to_levels(image, levels, peak)
     cv2.merge(list(levels), dst=lit)
 
@@ -184,6 +188,29 @@ def _gain(
     image /= maps
 
 
+def _shouldered(
+    image: np.ndarray,
+    light: Enlarged,
+    band: range,
+    maps: np.ndarray,
+    strength: np.ndarray,
+    other: np.ndarray,
+    peak: float,
+    shoulder: float,
+) -> None:
+    """`fields.expose` of levels in place, to [0, 1]: (I^p / (S + (1 - S) I^p))^(1/p), S = exp(maps * strength)."""
+    light.read(band, maps)
+    maps *= strength
+    cv2.exp(_flat(maps), _flat(maps))
+    image *= np.float32(1 / peak)
+    cv2.pow(_flat(image), shoulder, _flat(image))
+    np.subtract(1, maps, out=other)
+    other *= image
+    maps += other
+    image /= maps
+    cv2.pow(_flat(image), 1 / shoulder, _flat(image))
+
+
 def _bend(
     image: np.ndarray,
     light: Enlarged,
@@ -212,11 +239,15 @@ def _bend(
     image /= strength
 
 
-# What lights a band, and the factor that it wants on the maps.
-LAWS: dict[type[LightField], tuple[Law, float]] = {Illumination: (_gain, -1), Curves: (_bend, 1)}
+def law_of(field: LightField) -> tuple[Law, float]:
+    """What lights a band, and the factor that it wants on the maps."""
+    if not isinstance(field, Illumination):
+        return _bend, 1
+    shoulder = float(field.shoulder)
+    return (_gain, -1) if shoulder == 1 else (partial(_shouldered, shoulder=shoulder), -shoulder)
 
 
-def _desaturate_shadows(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray) -> None:
+def _desaturate_shadows(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray, much: float) -> None:
     """`fields.desaturate_shadows` in place; `before` is the grey value of the photo plus SHADOW."""
     small = 1e-4
     _grey(lit, after[0], 1, small)
@@ -224,7 +255,7 @@ def _desaturate_shadows(lit: np.ndarray, before: np.ndarray, after: np.ndarray, 
     taken += np.float32(SHADOW - small)
     cv2.threshold(taken[0], 0, 0, cv2.THRESH_TOZERO, dst=taken[0])
     before *= after
-    cv2.divide(taken[0], before[0], dst=taken[0], scale=SHADOW)  # the share of colour that goes
+    cv2.divide(taken[0], before[0], dst=taken[0], scale=much * SHADOW)  # the share of colour that goes
     after *= taken
     np.subtract(1, taken, out=taken)
     lit *= taken

@@ -27,6 +27,7 @@ test('one question at a time; of those that come meanwhile the last is asked, an
   page.say('answer', { seq: 3, marks: {} });
   page.say('answer', { seq: 3, marks: {}, lights: {}, done: true });
   assert.deepEqual(told.map(([name, said]) => [name, said.done]), [['third', undefined], ['third', true]]);
+  assert.equal(page.asked.length, 2);
 });
 
 test('what is drawn does not wait for a look at the photo, and other questions do not wait for an edit', (t) => {
@@ -41,15 +42,14 @@ test('what is drawn does not wait for a look at the photo, and other questions d
   assert.deepEqual(page.asked.map(([kind]) => kind), ['edit', 'edit', 'compare']);
 });
 
-test('a long edit is sent once', (t) => {
+test('a recipe comes whole with each question', (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const page = gradio(), server = connect(page, 1);
-  server.edit(recipe([long]), [0], true, () => {});
-  const [, { recipe: sent }] = page.asked[0], { id, ...edit } = sent.subjects[0].edits[0];
-  assert.deepEqual(edit, long);
-  page.say('answer', { seq: 1, done: true });
-  server.edit(recipe([long, { tool: 'invert' }]), [0], true, () => {});
-  assert.deepEqual(page.asked[1][1].recipe.subjects[0].edits, [{ ref: id }, { tool: 'invert' }]);
+  for (const edits of [[long], [long, { tool: 'invert' }]]) {
+    server.edit(recipe(edits), [0], true, () => {});
+    page.say('answer', { seq: page.asked.length, done: true });
+  }
+  assert.deepEqual(page.asked.map(([, { recipe: { subjects } }]) => subjects[0].edits), [[long], [long, { tool: 'invert' }]]);
 });
 
 test('two minutes without a word are told, and do not stop the next question', (t) => {

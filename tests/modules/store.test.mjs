@@ -26,6 +26,20 @@ test('what a listener sets is told afterwards, and everybody ends with the same 
   assert.equal(store.state.double, 8);
 });
 
+test('no listener is told while another one is', () => {
+  const store = createStore({ a: 0, b: 0 });
+  let within = 0;
+  for (const next of ['b', null]) {
+    store.subscribe(['a', 'b'], ({ a }) => {
+      within += 1;
+      assert.equal(within, 1);
+      if (next) store.set({ [next]: a });
+      within -= 1;
+    });
+  }
+  store.set({ a: 1 });
+});
+
 test('a listener that fails does not silence the store', () => {
   const store = createStore({ a: 0 });
   const end = store.subscribe(['a'], () => { throw new Error('broken'); });
@@ -40,5 +54,8 @@ test('a listener that fails does not silence the store', () => {
 test('a field that is not there is an error, and nobody writes a field past the store', () => {
   const store = createStore({ a: 0 });
   assert.throws(() => store.set({ aa: 1 }), /no field "aa"/);
-  assert.throws(() => { store.state.a = 1; }, TypeError);
+  for (const value of [1, 2]) {
+    assert.throws(() => { store.state.a = value; }, TypeError);
+    store.set({ a: value });
+  }
 });

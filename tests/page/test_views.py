@@ -188,7 +188,8 @@ def test_a_photo_that_the_server_forgot_is_told(visit, photo):
     upload(page, photo)
     exact(page, lambda: click(page))
     with VISITORS.lock:
-        VISITORS.sessions.clear()
+        VISITORS.came.clear()
+        VISITORS.asked.clear()
     page.focus("#rl-degree-range")
     page.keyboard.press("End")  # the exact frame is asked for
     page.wait_for_selector("text=Open the photo again")

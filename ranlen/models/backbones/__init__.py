@@ -37,7 +37,8 @@ class Backbone(Protocol):
         """Predict the maps (N, K, h, w) of `field`.
 
         Args:
-            x: the network's input (N, in_channels, 256, 256): RGB in [0, 1], then the mask where `in_channels` is 5.
+            x: the network's input (N, in_channels, 256, 256): RGB in [0, 1], with a light meter as metered and as it
+                is; then the mask's two channels, if the method concatenates it.
             mask: region mask (N, 2, 256, 256).
             image: (N, 3, h, w) in [0, 1], at the size its light is wanted in.
         """

@@ -82,7 +82,7 @@ class DeepUpe(nn.Module):
     """DeepUPE with norm slots in the splat, global, local and prediction parts, where Section 4.2 puts RANLEN.
 
     Args:
-        in_channels: 3, or 5 when the mask is concatenated to the input.
+        in_channels: 6 with a light meter, else 3; 2 more when the mask is concatenated to the input.
         norm: the layer for the norm slots, built from a number of channels.
         tail: the layer after the output, built from a number of channels.
     """

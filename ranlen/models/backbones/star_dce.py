@@ -58,7 +58,7 @@ class StarDce(nn.Module):
     """STAR-DCE with a norm slot in the tokenization, where Section 4.2 puts RANLEN.
 
     Args:
-        in_channels: 3, or 5 when the mask is concatenated to the input.
+        in_channels: 6 with a light meter, else 3; 2 more when the mask is concatenated to the input.
         norm: the layer for the norm slot, built from a number of channels.
         tail: the layer after the output, built from a number of channels.
         width: the paper's "network width"; half of it for each range.

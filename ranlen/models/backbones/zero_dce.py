@@ -26,7 +26,7 @@ class ZeroDce(nn.Module):
     """Zero-DCE with norm slots in its encoder half, the three convolutions that the others are joined to.
 
     Args:
-        in_channels: 3, or 5 when the mask is concatenated to the input.
+        in_channels: 6 with a light meter, else 3; 2 more when the mask is concatenated to the input.
         norm: the layer for the norm slots, built from a number of channels.
         tail: the layer after the output, built from a number of channels.
     """
