@@ -117,7 +117,7 @@ def _png(data: bytes) -> Picture:
     if not png.is_whole(data):  # decoders would make room for whatever length a chunk claims
         raise ImageError("the file is damaged or cut short")
     icc, block, xmp, code = png.words(data, MAX_METADATA)
-    channels = _array(pyvips.Image.pngload_buffer(data, fail_on="error"))
+    channels = _array(_lazy(pyvips.Image.pngload_buffer, data))
     return Picture(
         "PNG", channels, exif.orientation(block), icc, block, xmp, code=code, bits=depth, frames=png.frames(data)
     )
@@ -137,7 +137,7 @@ def _tiff(data: bytes) -> Picture:
     meaning = tiff.number(data, page, tiff.PHOTOMETRIC, 1)
     if meaning == tiff.LAB and page.number == 0:
         return _lab(data)
-    image = pyvips.Image.tiffload_buffer(data, page=page.number, fail_on="error")
+    image = _lazy(pyvips.Image.tiffload_buffer, data, page=page.number)
     _check_size(image.width, image.height)
     if meaning in (9, 10) or image.format not in ("uchar", "ushort"):
         kind = "Lab" if meaning in (9, 10) else f"{image.format}, which is no whole number of 8 or 16 bits"
@@ -231,9 +231,21 @@ def _raw(data: bytes) -> Picture:
     return Picture("RAW", pixels, exif=block, bits=16)
 
 
+def _lazy(load: Callable[..., pyvips.Image], data: bytes, **options: int) -> pyvips.Image:
+    """A picture of libvips before its pixels are decoded; what libvips complains of may be of an earlier file."""
+    try:
+        return load(data, fail_on="error", **options)
+    except pyvips.Error:
+        raise ImageError("the file is damaged or cut short, or of a layout that libvips does not read") from None
+
+
 def _array(image: pyvips.Image) -> np.ndarray:
     kind = np.dtype({"uchar": "uint8", "ushort": "uint16"}[image.format])
-    return np.frombuffer(image.write_to_memory(), kind).reshape(image.height, image.width, image.bands)
+    try:
+        pixels = image.write_to_memory()
+    except pyvips.Error:
+        raise ImageError("the file is damaged or cut short") from None
+    return np.frombuffer(pixels, kind).reshape(image.height, image.width, image.bands)
 
 
 def _opened(data: bytes, kind: str) -> Image.Image:

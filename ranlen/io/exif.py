@@ -85,7 +85,7 @@ def directory(block: bytes, at: int) -> tuple[dict[int, Entry], int]:
         if count > MOST_ENTRIES:
             raise ValueError("too many entries")
         size, start = (20, at + 8) if form.big else (12, at + 2)
-        entries = {}
+        entries: dict[int, Entry] = {}
         for place in range(start, start + size * count, size):
             tag, kind, many = struct.unpack_from(form.order + ("HHQ" if form.big else "HHI"), block, place)
             value = place + size - form.inline

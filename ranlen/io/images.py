@@ -109,9 +109,7 @@ def read(path: str | Path) -> Photo:
     except MemoryError:
         raise ImageError(f"cannot read {name}: not enough memory for its pixels, or the file is damaged") from None
     except Exception as error:  # over a damaged file decoders raise anything
-        lines = str(error).split("\n")  # libvips remembers earlier complaints: the last is of this file
-        reason = " ".join(" ".join(lines).split() if len(lines) == 1 else [line for line in lines if line][-1:])
-        reason = reason[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ImageError(f"cannot read {name}: the file is damaged or cut short ({reason})") from None
 
 

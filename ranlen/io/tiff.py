@@ -48,7 +48,8 @@ def page(data: bytes) -> Page:
         ValueError: there is no directory.
     """
     form = exif.layout(data)
-    link, found, seen = (8 if form.big else 4), [], set()
+    link, seen = (8 if form.big else 4), set[int]()
+    found: list[tuple[int, dict[int, Entry]]] = []
     raw = False
     while len(found) < 100:
         at = struct.unpack_from(form.number, data, link)[0]
