@@ -25,7 +25,7 @@ from ranlen.recipe import Recipe, Subject
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import Question
 
-FORMATS = {"same": None, "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
+FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
 SAVE_STEPS = 3
 Load = Callable[[str], Enhancer]
 T = TypeVar("T")
@@ -161,16 +161,16 @@ def save(
     """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel.
 
     Yields:
-        What comes next, in words, as often as `SAVE_STEPS` says; at the end, the file.
+        What comes next, in words, as often as `SAVE_STEPS` says, and what writing loses; at the end, the file.
     """
-    suffix = FORMATS[kind]
+    suffix = FORMATS[kind] or (".tif" if session.path.suffix.lower() in images.RAW else None)
     path = folder / result_name(session.path, suffix)
     yield "Reading the photo"
     photo = images.read(session.path)
-    photo = to_16_bit(photo) if suffix else photo
+    photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
     yield "Lighting it at full size"
     lit = light(session, done, photo, segmenter, load)
-    yield f"Writing {path.name}"
+    yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path
 

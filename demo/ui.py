@@ -79,6 +79,7 @@ def limits() -> dict[str, Any]:
         "backbone": facts.DEFAULT_BACKBONE,
         "finder": visit.segmenter()[1],
         "megabytes": MEGABYTES,
+        "kept": [facts.KEPT_OF, *facts.KEPT],
     }
 
 

@@ -292,6 +292,7 @@ async def saved(steps: Iterator[str | Path]) -> AsyncIterator[str | Path]:
 async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
     data, session = event._data or {}, VISITORS.find(request)
+    lost = ""
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
@@ -309,11 +310,12 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
                     path = step
                 else:
                     number += 1
-                    yield answer("saved", data, step=step, share=number / editing.SAVE_STEPS)
+                    words, _, lost = step.partition("; ")
+                    yield answer("saved", data, step=words, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:
         yield answer("saved", data, error=f"Not saved: {error}.")
         return
-    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size)
+    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, lost=lost)
 
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:

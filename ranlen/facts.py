@@ -30,6 +30,19 @@ SIDES: tuple[Side, ...] = get_args(Side)
 DRAWN_FEATHER: tuple[float, Side] = (0.1, "out")
 FOUND_FEATHER: tuple[float, Side] = (0.04, "both")
 
+# What stays of a file that is written as its own kind: the one table of README, help and page.
+KEPT_OF = ("format", "pixels outside the light", "depth", "profile", "EXIF", "XMP", "IPTC")
+KEPT = (
+    ("JPEG", "all but in blocks the light touches", "8", "yes", "yes, no thumbnail", "yes", "yes"),
+    ("PNG", "all", "8, 16", "yes", "yes, no thumbnail", "yes", "-"),
+    ("TIFF", "all", "8, 16", "yes", "yes", "yes", "yes"),
+    ("WebP, lossless", "all", "8", "yes", "yes, no thumbnail", "yes", "-"),
+    ("WebP, lossy", "change a little", "8", "yes", "yes, no thumbnail", "yes", "-"),
+    ("HEIC", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
+    ("BMP", "all", "8", "-", "-", "-", "-"),
+    ("raw", "developed into TIFF or JPEG", "16", "sRGB", "yes", "-", "-"),
+)
+
 
 def as_dict() -> dict[str, Any]:
     """All of it as JSON can hold it, by the names above in lower case: {"backbones": [...], "max_degree": 2.0, ...}."""

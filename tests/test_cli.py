@@ -175,7 +175,7 @@ def test_photos_that_cannot_be_processed_exit_with_1(fail, run):
     (run.folder / "text.jpg").write_text("hello")
     Image.new("L", (120, 90)).save(run.folder / "black.png")
     Image.new("L", (120, 90), 255).save(run.folder / "white.png")
-    Image.new("L", (60, 45), 255).save(run.folder / "small.png")
+    Image.new("L", (45, 45), 255).save(run.folder / "square.png")
     assert "no such file" in fail(1, "light", "none.jpg", "-o", "lit.jpg", *click)
     assert "damaged or cut short" in fail(1, "light", "torn.jpg", "-o", "lit.jpg", *click)
     assert "not an image of a known kind" in fail(1, "light", "text.jpg", "-o", "lit.jpg", *click)
@@ -183,7 +183,7 @@ def test_photos_that_cannot_be_processed_exit_with_1(fail, run):
     assert "there is no folder" in fail(1, "light", "photo.png", "-o", "gone/lit.png", *click)
     assert "mask is empty" in fail(1, *LIGHT, "--mask", "black.png")
     assert "covers the whole photo" in fail(1, *LIGHT, "--mask", "white.png")
-    assert "60 x 45 pixels but the photo is 120 x 90" in fail(1, *LIGHT, "--mask", "small.png")
+    assert "45 x 45 pixels but the photo is 120 x 90" in fail(1, *LIGHT, "--mask", "square.png")
     assert "unknown model 'none such'; known are deepupe-global" in fail(1, *LIGHT, *click, "--model", "none such")
 
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import random
+import struct
 import sys
 import time
 
@@ -17,7 +18,7 @@ from PIL import Image
 
 from benchmarks.soak import fuzz, samples
 from benchmarks.soak.targets import TARGETS
-from ranlen.io import files, images, metadata
+from ranlen.io import decode, exif, files, images
 from ranlen.io.images import ImageError, Photo
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
@@ -26,6 +27,8 @@ from train.config import ConfigError, load_config
 WHOLE = samples.whole()
 ODD = samples.odd()
 LONGEST = 10  # seconds
+# A directory whose only entry leads to itself.
+LOOP = b"II*\0" + struct.pack("<IHHHIII", 8, 1, exif.EXIF, 4, 1, 8, 8)
 
 
 def answer(path):
@@ -59,13 +62,10 @@ LAYOUTS = samples.layouts()
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_of_a_tiff_is_read_as_it_is_or_refused(name, tmp_path):
-    depth, channels, planes, *_ = name.split("_")
+def test_every_layout_of_a_tiff_is_read_as_it_is(name, tmp_path):
+    depth, channels, *_ = name.split("_")
     (tmp_path / name).write_bytes(LAYOUTS[name])
     said = answer(tmp_path / name)
-    if depth == "uint16" and planes == "planes" and channels != "1":
-        assert "lie one after the other" in said
-        return
     whole = samples.picture(depth=np.dtype(depth).type, channels=int(channels))
     assert np.array_equal(said.pixels, whole[..., :3] if channels != "1" else whole.repeat(3, 2))
     assert channels != "4" or np.array_equal(said.alpha, whole[..., 3])
@@ -106,16 +106,15 @@ REFUSED = {
     "text.jpg": "not an image of a known kind",
     "zeros.png": "not an image of a known kind",
     "gif_named.png": "not an image of a known kind",
-    "float.tif": "of the kind F",
-    "whole_numbers.tif": "of the kind I",
+    "float.tif": "of the kind float",
+    "whole_numbers.tif": "of the kind int",
     "huge_profile.tif": "MB of a colour profile; at most 8 MB",
     "huge_exif.png": "MB of EXIF; at most 8 MB",
-    "profile_bomb.png": "too large",
-    "text_bomb.png": "too large",
+    "profile_bomb.png": "MB of a colour profile; at most 8 MB",
     "pixel_bomb.png": "at most 178 million pixels",
     "pixel_bomb_deep.tif": "at most 178 million pixels",
-    "promised.png": "truncated",
-    "promised.tif": "cannot be decoded",
+    "promised.png": "damaged or cut short",
+    "promised.tif": "damaged or cut short",
     "no_pixels.png": "not an image",
     "most_pixels.bmp": "at most 178 million pixels",
 }
@@ -191,15 +190,18 @@ def test_long_exif_stays_where_the_format_holds_it_and_is_told_where_not(tmp_pat
         Photo(np.zeros((1, 20_000, 3), np.uint8)).write(tmp_path / "b.webp")
 
 
-def test_broken_metadata_does_not_lose_a_photo():
-    class Broken(Image.Image):
-        format = "JPEG"
-
-        def getexif(self):
-            raise ZeroDivisionError
-
-    assert metadata.orientation_of(Broken()) == 1
-    assert metadata.upright_exif(Broken()) is None
+@pytest.mark.parametrize(
+    "block", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"MM\0*" + struct.pack(">IH", 8, 60_000), LOOP]
+)
+def test_broken_metadata_does_not_lose_a_photo(block, tmp_path):
+    said = exif.NAME + block
+    data = samples.saved(Image.fromarray(samples.picture()), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(said) + 2) + said + data[2:])
+    photo = answer(tmp_path / "a.jpg")
+    assert isinstance(photo, Photo)
+    for suffix in (".jpg", ".png", ".tif", ".webp"):
+        photo.write(tmp_path / f"b{suffix}")
+        assert answer(tmp_path / f"b{suffix}").size == photo.size
 
 
 @pytest.mark.slow
@@ -324,12 +326,12 @@ def test_a_row_that_png_cannot_hold_is_refused_in_one_line():
 
 
 def test_a_chunk_that_claims_more_than_the_file_holds_is_not_made_room_for(tmp_path, monkeypatch):
-    """OpenCV asks for 4 GB, and then finds that they are not there."""
+    """A decoder asks for 4 GB, and then finds that they are not there."""
     path = tmp_path / "deep.png"
     Photo(np.full((8, 8, 3), 300, np.uint16)).write(path)
     whole = path.read_bytes()
     at = whole.index(b"IDAT")
     path.write_bytes(whole[: at - 4] + b"\xff\xff\xff\xff" + whole[at:])
-    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(decode.pyvips.Image, "pngload_buffer", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="damaged or cut short"):
         images.read(path)

@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 from PIL import ExifTags, Image, ImageCms
 
-from ranlen.io import images, jpeg
+from ranlen.io import decode, images, jpeg
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 
@@ -302,7 +302,7 @@ def test_missing_files_folders_and_giants_are_refused(tmp_path, monkeypatch):
         images.read(tmp_path)
     path = tmp_path / "a.png"
     Photo(smooth()).write(path)
-    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 1000)
     with pytest.raises(ImageError, match="60 x 40 pixels; at most"):
         images.read(path)
     monkeypatch.setattr(images, "MAX_BYTES", 10)
@@ -339,8 +339,9 @@ def test_masks_are_read_as_booleans_of_the_photos_size(tmp_path):
     white[..., 3] = core * 255
     Image.fromarray(white).save(path)
     assert np.array_equal(images.read_mask(path, SIZE), core)
-    with pytest.raises(ImageError, match="60 x 40 pixels but the photo is 30 x 20"):
-        images.read_mask(path, (20, 30))
+    assert np.array_equal(images.read_mask(path, (20, 30)), core[::2, ::2])  # the same shape, smaller
+    with pytest.raises(ImageError, match="60 x 40 pixels but the photo is 30 x 30"):
+        images.read_mask(path, (30, 30))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

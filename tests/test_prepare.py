@@ -40,7 +40,9 @@ def run(*arguments: object) -> int:
 
 
 def split(folder: Path) -> dict[str, list[str]]:
-    return json.loads((folder / "split.json").read_text())
+    told = json.loads((folder / "split.json").read_text())
+    assert "last underscore" in told.pop("scenes")
+    return told
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ranlen import facts
 from ranlen.cli.main import build_parser
 from ranlen.io import images
 
@@ -43,6 +44,16 @@ def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_what_stays_of_a_file_is_said_in_one_table(capsys):
+    for row in (facts.KEPT_OF, *facts.KEPT):
+        assert f"| {' | '.join(row)} |\n" in README
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["light", "--help"])
+    said = capsys.readouterr().out
+    for row in facts.KEPT:
+        assert "  ".join(said.split()).count("  ".join(" ".join(row).split())) == 1
 
 
 def test_make_knows_its_targets():

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import threading
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from ranlen.io import files
 from ranlen.io.images import Photo
@@ -415,3 +417,38 @@ def test_the_next_batch_is_made_while_one_is_used():
     assert list(batches) == [4, 5]
     assert made == [3, 4, 5]
     assert list(made_ahead(make, range(6, 6))) == []
+
+
+CAMERAS = ["IMG_0001", "DSC_0123", "_MG_4711", "_DSC0001", "PXL_20260506_070809", "20260506_070809"]
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_names_that_cameras_give_are_a_scene_each(name):
+    assert data.scene(name) == name
+
+
+@pytest.mark.parametrize(("name", "scene"), [("s3_1", "s3"), ("7_3-5", "7"), ("kitchen_2", "kitchen"), ("a", "a")])
+def test_names_that_people_give_say_the_scene(name, scene):
+    assert data.scene(name) == scene
+
+
+def test_one_scene_alone_ends_in_a_sentence(tmp_path):
+    (tmp_path / "split.json").write_text(json.dumps({"train": ["a_1", "a_2"]}), "utf-8-sig")  # as Windows begins a file
+    with pytest.raises(data.DataError, match=r"2 photos to train on, all of one scene.*last underscore"):
+        loop.load_data(TrainConfig(data=str(tmp_path)))
+
+
+def test_masks_and_photos_are_found_by_name_in_any_suffix(tmp_path):
+    core = np.zeros((64, 96), np.uint8)
+    core[16:48, 24:72] = 1
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(core).save(tmp_path / "masks" / "counts.png")
+    Image.fromarray(core * 255).save(tmp_path / "masks" / "white.TIF", "TIFF")
+    Image.fromarray(np.dstack([core * 0] * 3 + [core * 255])).save(
+        tmp_path / "masks" / unicodedata.normalize("NFD", "é.png")
+    )
+    shares = [
+        float(each.float().mean()) for each in data.load_subjects(tmp_path / "masks", ["counts", "white", "é", "none"])
+    ]
+    assert shares == pytest.approx([0.25, 0.25, 0.25, 0.0], abs=1e-3)  # at 256 x 256
+    assert data.find_image(tmp_path / "masks", "white").name == "white.TIF"

@@ -111,7 +111,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
     settings: dict[str, Any] = {}
     if path is not None:
         try:
-            settings = tomllib.loads(read_bytes(path, MAX_BYTES).decode())
+            settings = tomllib.loads(read_bytes(path, MAX_BYTES).decode("utf-8-sig"))
         except FileError as error:
             raise ConfigError(f"no such config: {shown(path)}" if not path.exists() else str(error)) from None
         except (ValueError, RecursionError) as error:

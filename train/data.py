@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,12 @@ from train.chance import generator_of, uniform
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
 GAMMA = 2.2
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+SUFFIXES = images.SUFFIXES
+SCENES = "photos whose names agree up to the last underscore are one scene; names that cameras give are a scene each"
+CAMERA = re.compile(  # IMG_0001, _MG_0001, _DSC0001, PXL_20260506_070809, 20260506_070809: what counts is no scene
+    r"(_?(img|mg|dsc[a-z]?|dji|gopr|imgp|cimg|kimg|pxl|mvi|pano|pict|photo|image|sam|hdr|wp|p|vid)(_\d{8})?|\d{8})",
+    re.I,
+)
 
 
 class DataError(ValueError):
@@ -50,18 +57,21 @@ class Pairs:
 
 
 def scene(name: str) -> str:
-    """What two frames of one scene share: the name up to the last underscore."""
-    return name.rsplit("_", 1)[0]
+    """What two frames of one scene share: the name up to the last underscore; all of it where a camera gave it."""
+    before, _, count = name.rpartition("_")
+    if CAMERA.fullmatch(before) and count.isdigit() and not (before.isdigit() and len(count) < 6):
+        return name
+    return before or name
 
 
 def read_split(folder: Path, split: str) -> list[str]:
     """The names of one split of a folder with low/, high/ and split.json."""
     path = folder / "split.json"
     try:
-        splits = json.loads(path.read_text())
+        splits = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise DataError(f"no {path}: a data folder holds low/, high/ and split.json (train/README.md)") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise DataError(f"{path} is not valid JSON: {error}") from None
     names = splits.get(split) if isinstance(splits, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
@@ -79,10 +89,11 @@ def hold_out(names: Iterable[str], share: float, seed: int) -> tuple[list[str], 
 
 
 def find_image(folder: Path, name: str) -> Path:
-    """The image `name` in a folder, whatever its suffix."""
-    for suffix in SUFFIXES:
-        if (path := folder / f"{name}{suffix}").exists():
-            return path
+    """The image `name` in a folder, whatever its suffix and however its accents are spelled."""
+    if (path := folder / f"{name}.png").exists():
+        return path
+    if folder.is_dir() and (path := images.named(folder).get(unicodedata.normalize("NFC", name), path)).exists():
+        return path
     raise DataError(f"{folder} has no image {name!r} (looked for {', '.join(SUFFIXES)})")
 
 
@@ -105,12 +116,19 @@ def load_pairs(folder: Path, names: list[str]) -> Pairs:
 
 
 def load_subjects(folder: Path, names: list[str]) -> Tensor | None:
-    """The masks NAME.png of a folder, booleans (N, 1, 256, 256), empty where there is none; None without a folder."""
+    """The masks of a folder by name, booleans (N, 1, 256, 256), empty where there is none; None without a folder."""
     if not folder.is_dir():
         return None
-    paths = [folder / f"{name}.png" for name in tqdm(names, "reading masks", leave=False)]
+    found = images.named(folder)
+    paths = [found.get(unicodedata.normalize("NFC", name)) for name in names]
     blank = torch.zeros(1, *SIZE, dtype=torch.bool)
-    return torch.stack([read_small(path)[:1] >= 128 if path.exists() else blank for path in paths])
+    return torch.stack([read_core(path) if path else blank for path in tqdm(paths, "reading masks", leave=False)])
+
+
+def read_core(path: Path) -> Tensor:
+    """A mask as training sees it, booleans (1, 256, 256), by the rules of every mask (`images.marked`)."""
+    core = torch.from_numpy(images.marked(images.read(path)))[None, None].float()
+    return resize(core, SIZE)[0] >= 0.5
 
 
 def load_photos(folders: str) -> Tensor:
@@ -126,12 +144,12 @@ def load_photos(folders: str) -> Tensor:
 
 def load_silhouettes(folder: Path, *, scoring: bool = False) -> list[np.ndarray]:
     """Subject masks below a folder, booleans (256, 256): every fifth scene is for scoring, the others to train on."""
-    paths = sorted(folder.rglob("*.png"))
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     held = sorted({scene(path.stem) for path in paths})[::5]
     paths = [path for path in paths if (scene(path.stem) in held) == scoring]
     if not paths:
-        raise DataError(f"no PNG masks in {folder}, or too few to keep some for scoring")
-    cores = [(read_small(path)[0] >= 128).numpy() for path in paths]
+        raise DataError(f"no masks in {folder}, or too few to keep some for scoring")
+    cores = [read_core(path)[0].numpy() for path in paths]
     return [core for core in cores if 0.01 < core.mean() < 0.7]
 
 

@@ -28,6 +28,7 @@ from train.board import Board
 from train.checkpoint import check_same, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data import (
+    SCENES,
     SIZE,
     DataError,
     Pairs,
@@ -230,6 +231,11 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet | Mixture, Pairs]:
         mixture = Mixture(sources, noise, config.length, config.method != "global", config.seed)
         return mixture, validation_pairs(Path(config.sources), folder)
     names, held = hold_out(read_split(folder, "train"), config.validation, config.seed)
+    if not names:
+        raise DataError(
+            f"{folder} has {len(held)} photos to train on, all of one scene, and validation holds out whole scenes; "
+            f"give more ({SCENES})"
+        )
     photos = load_photos(config.photos) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
     silhouettes = load_silhouettes(Path(config.silhouettes)) if config.silhouettes else []
     masks = None if config.method == "global" else config.paper_masks

@@ -29,7 +29,7 @@ from ranlen.io import images
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 from train import sources
-from train.data import GAMMA, DataError
+from train.data import GAMMA, SCENES, DataError
 from train.sources import Entry, Listing
 
 SAME_SHAPE = 0.01  # by how much two aspects may differ, as a fraction: a pixel of rounding at 256, not a crop
@@ -140,7 +140,7 @@ def claim(folder: Path, record: dict[str, Any]) -> None:
     """Make a folder ours, or see that it is: prepared before with the same settings."""
     path = folder / RECORD
     if path.exists():
-        if (before := json.loads(path.read_text())) != record:
+        if (before := json.loads(path.read_text("utf-8-sig"))) != record:
             differ = ", ".join(f"{n} {before.get(n)!r}" for n in {**before, **record} if before.get(n) != record.get(n))
             raise DataError(f"{folder} was prepared with {differ}; choose another folder for other settings")
         return
@@ -209,7 +209,9 @@ def prepare(entry: Entry, folder: Path, size: int, darker_than: float, overwrite
 
 def make(entry: Entry, longest: int) -> list[Photo]:
     """Dark photo, reference and, if there is one, mask: of one size, 8 bits, in sRGB."""
-    photos = [read(path) for path in (entry.low, entry.high, entry.mask) if path is not None]
+    photos = [read(path) for path in (entry.low, entry.high) if path is not None]
+    if entry.mask is not None:
+        photos.append(images.mask_photo(images.marked(read(entry.mask))))
     for photo, what in zip(photos[1:], ("reference", "mask"), strict=False):
         if abs(math.log(aspect(photo) / aspect(photos[0]))) > SAME_SHAPE:
             sizes = [f"{p.size[1]} x {p.size[0]}" for p in (photos[0], photo)]
@@ -224,20 +226,9 @@ def make(entry: Entry, longest: int) -> list[Photo]:
 def read(path: Path) -> Photo:
     """A photo from any file of a data set; what is wrong with it says which side it is of."""
     try:
-        return develop(path) if path.suffix.lower() == ".dng" else images.read(path)
+        return images.read(path)
     except ImageError as error:
         raise DataError(f"{error}, in {path.parent}") from None
-
-
-def develop(path: Path) -> Photo:
-    """A raw photo as it was shot: the camera's white balance, no automatic exposure, in sRGB."""
-    import rawpy
-
-    try:
-        with rawpy.imread(str(path)) as raw:
-            return Photo(raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16))
-    except rawpy.LibRawError as error:
-        raise ImageError(f"cannot read {path.name}: {error}") from None
 
 
 def aspect(photo: Photo) -> float:
@@ -261,6 +252,7 @@ def report(listing: Listing, outcomes: Sequence[Outcome], options: argparse.Name
     states = [outcome.state for outcome in outcomes]
     done = [entry for entry, state in zip(listing.entries, states, strict=True) if state in ("written", "there")]
     split = {side: sorted(e.name for e in done if e.test == (side == "test")) for side in ("train", "test")}
+    told = {**split, "scenes": SCENES}
     problems = listing.problems + [outcome.problem for outcome in outcomes if outcome.problem]
     for line in problems:
         print(f"prepare: left out {line}", file=sys.stderr)
@@ -268,7 +260,7 @@ def report(listing: Listing, outcomes: Sequence[Outcome], options: argparse.Name
         print(f"prepare: {line}", file=sys.stderr)
     if not done:
         raise DataError(f"not one pair of {options.source} could be prepared")
-    write_atomically(options.destination / "split.json", json.dumps(split, indent=1).encode())
+    write_atomically(options.destination / "split.json", json.dumps(told, indent=1).encode())
     print(
         f"{len(done):,} pairs in {options.destination}: {len(split['train']):,} to train on, {len(split['test']):,} to "
         f"test ({states.count('written'):,} written, {states.count('there'):,} already there)"

@@ -32,6 +32,7 @@ from train.data import (
     load_pairs,
     random_blob,
     random_mask,
+    read_core,
     read_small,
     scene,
     uniform,
@@ -162,7 +163,7 @@ def made_of_subjects(
     """
     kept, lows, highs, masks = [], [], [], []
     for each in tqdm(names, f"making {name}", leave=False):
-        subject = (read_small(find_image(folder / "mask", each))[0] >= 128).numpy()
+        subject = read_core(find_image(folder / "mask", each))[0].numpy()
         if not 0.01 < subject.mean() < 0.7:
             continue
         photo = read_small(find_image(folder / "image", each))

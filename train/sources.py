@@ -170,7 +170,7 @@ def read_splits(folder: Path) -> dict[str, list[str]]:
     """What split.json in a folder says; nothing if there is none."""
     path = folder / "split.json"
     try:
-        splits = json.loads(path.read_text())
+        splits = json.loads(path.read_text("utf-8-sig"))
         return {side: [str(name) for name in splits.get(side, [])] for side in ("train", "test")}
     except FileNotFoundError:
         return {}

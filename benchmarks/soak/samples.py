@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
-from ranlen.io import images, metadata
+from ranlen.io import decode, images
 from ranlen.io.images import Photo
 
 SIZE = (24, 32)
@@ -128,8 +128,8 @@ def odd() -> dict[str, bytes]:
         "broken_profile.jpg": saved(rgb, "JPEG", icc_profile=profile()[:200] + bytes(300)),
         "broken_profile_cmyk.jpg": saved(rgb.convert("CMYK"), "JPEG", icc_profile=profile()[:200] + bytes(300)),
         "grey_profile.jpg": saved(rgb, "JPEG", icc_profile=profile().replace(b"RGB ", b"GRAY", 1)),
-        "huge_profile.tif": saved(rgb, "TIFF", icc_profile=profile() + bytes(metadata.MAX_METADATA)),
-        "huge_exif.png": saved(rgb, "PNG", exif=exif(extra=metadata.MAX_METADATA)),
+        "huge_profile.tif": saved(rgb, "TIFF", icc_profile=profile() + bytes(decode.MAX_METADATA)),
+        "huge_exif.png": saved(rgb, "PNG", exif=exif(extra=decode.MAX_METADATA)),
         "long_exif.png": saved(rgb, "PNG", exif=exif(extra=200_000)),
         "profile_bomb.png": png_with(b"iCCP", b"x\0\0" + zlib.compress(bytes(200_000_000), 9)),
         "text_bomb.png": png_with(b"zTXt", b"x\0\0" + zlib.compress(bytes(200_000_000), 9)),

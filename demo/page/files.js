@@ -54,12 +54,12 @@ export function createFiles({ store, server, editing, limits }) {
     const { recipe, current } = store.state;
     if (!isMarked(store.state)) return;
     store.set({ saving: true });
-    server.save(plain(recipe), what, current, format, ({ step, share, error, url, name, bytes }) => {
+    server.save(plain(recipe), what, current, format, ({ step, share, error, url, name, bytes, lost }) => {
       if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
       store.set({ saving: false, working: null });
       if (error) { store.set({ notice: { text: error } }); return; }
       download(url, name);
-      store.set({ notice: { text: `Saved ${name} (${(bytes / 2 ** 20).toFixed(1)} MB)`, good: true } });
+      store.set({ notice: { text: `Saved ${name} (${(bytes / 2 ** 20).toFixed(1)} MB)${lost ? `: ${lost}` : ''}`, good: true } });
     });
   }
 

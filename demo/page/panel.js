@@ -23,6 +23,8 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
   // --- what buttons and sliders do ---
 
   $('.rl-sides-of-edge').append(...limits.grow.map((name) => button(SIDES[name] ?? name, { grow: name })));
+  const [heads, ...kinds] = limits.kept;
+  $('.rl-kept').append(...kinds.map((row) => Object.assign(document.createElement('p'), { textContent: `${row[0]}: ${row.slice(1).map((said, i) => `${heads[i + 1]} ${said}`).join('; ')}.` })));
   $('.rl-networks').append(...limits.networks.map(([title, name]) => button(title, { backbone: name })));
   $('.rl-finder').textContent = `Subjects are found by ${limits.finder}.`;
 

@@ -6,7 +6,7 @@
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   save(recipe, what, index, format, tell)      { step, share } of what is being done, then { url, name, bytes }
+//   save(recipe, what, index, format, tell)      { step, share } of what is being done, then { url, name, bytes, lost }
 //   readMask(File, tell)                         { edit }
 //
 // One question of a kind is under way at a time; of those that come meanwhile, the last one is asked. (Gradio's own

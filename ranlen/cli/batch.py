@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from ranlen.io import images
+from ranlen.io.images import name_of
+
 Work = Callable[["Job"], None]
 
 
@@ -42,7 +45,7 @@ def plan(photos: Sequence[Path], folder: Path, masks: Path | None, overwrite: bo
     """What is to be done, and how many photos are done already.
 
     Args:
-        photos: the files to read; their results have the same names.
+        photos: the files to read; their results have the same names, a camera's raw as TIFF.
         folder: where results go; made if it is not there.
         masks: a mask for all, or a folder of masks with the names of the photos (suffixes may differ); or none.
         overwrite: do again what is done.
@@ -52,7 +55,7 @@ def plan(photos: Sequence[Path], folder: Path, masks: Path | None, overwrite: bo
     """
     outputs: dict[Path, Path] = {}
     for photo in photos:
-        output = folder / photo.name
+        output = folder / (f"{photo.stem}.tif" if photo.suffix.lower() in images.RAW else photo.name)
         if output in outputs:
             raise BatchError(f"{outputs[output]} and {photo} would both become {output}; rename one or run them apart")
         if output.resolve() == photo.resolve():
@@ -60,9 +63,13 @@ def plan(photos: Sequence[Path], folder: Path, masks: Path | None, overwrite: bo
         outputs[output] = photo
     folder.mkdir(parents=True, exist_ok=True)
     left = {output: photo for output, photo in outputs.items() if overwrite or not output.exists()}
-    named = {path.stem: path for path in sorted(masks.iterdir())} if masks is not None and masks.is_dir() else None
+    named = images.named(masks) if masks is not None and masks.is_dir() else None
     jobs = [
-        Job(photo, output, masks if named is None else named.get(photo.stem, (masks or folder) / f"{photo.stem}.png"))
+        Job(
+            photo,
+            output,
+            masks if named is None else named.get(name_of(photo), (masks or folder) / f"{photo.stem}.png"),
+        )
         for output, photo in left.items()
     ]
     return jobs, len(outputs) - len(left)

@@ -21,6 +21,8 @@ from ranlen.facts import (
     DRAWN_FEATHER,
     ENGINES,
     FOUND_FEATHER,
+    KEPT,
+    KEPT_OF,
     MAX_DEGREE,
     METHODS,
     SEGMENTERS,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-PHOTO = "JPEG, PNG, WebP, TIFF, BMP or HEIC"
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +52,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ranlen: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def kept() -> str:
+    """What stays of a file, as a table in plain text."""
+    rows = [KEPT_OF, *KEPT]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(KEPT_OF))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "what stays of a file that is written as its own kind:\n  " + "\n  ".join(lines)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,7 +93,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
-    command = commands.add_parser("light", parents=[region], help="light the subject of a photo, or of many")
+    command = commands.add_parser(
+        "light",
+        parents=[region],
+        help="light the subject of a photo, or of many",
+        epilog=kept(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.add_argument("photos", type=Path, nargs="+", metavar="photo", help=PHOTO)
     command.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write, or folder for many (--mask: one, or a folder)"
@@ -181,6 +197,8 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         from ranlen import retouch
 
         photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
+    for remark in images.remarks(photo, images.format_of(job.output)):
+        print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
     photo.write(job.output)
 
 

@@ -56,16 +56,19 @@ def read_bytes(path: Path, most: int) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write bytes aside, then put them in the place of `path` in one step.
 
+    A link is followed: the file that it leads to is replaced, not the link. A file that was there passes on its mode.
+
     Raises:
         OSError: the folder is missing, read-only or full; `path` is then as it was.
     """
+    path = Path(os.path.realpath(path))
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".ranlen.", suffix=".tmp")  # any name's length will do
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o666 & ~UMASK)
+        os.chmod(aside, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~UMASK)
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

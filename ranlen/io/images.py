@@ -1,59 +1,39 @@
-"""Reading and writing photos: the only code that opens image files.
+"""Reading and writing photos: one way in, one way out.
 
-A photo comes out upright, with its bit depth, alpha, EXIF and colour profile, and goes back into a file of the same
-kind. Pixels stay in the photo's own colour space; `preview` gives a small copy in sRGB for eyes and networks.
+A photo comes out upright, with its bit depth, alpha and colours, and goes back into a file of the same kind: into the
+very file it came from, as far as that can be, so that pixels outside the light and every word beside them stay. Pixels
+stay in the photo's own colour space; `preview` gives a small copy in sRGB for eyes and networks.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import struct
+import unicodedata
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ranlen.geometry import Size
-from ranlen.io import jpeg, lossless
+from ranlen.io import colour, decode, exif
+from ranlen.io import encode as encoders
+from ranlen.io.decode import HEIC, ImageError, Picture
 from ranlen.io.files import FileError, read_bytes, shown, write_atomically
-from ranlen.io.lossless import RGB_ORDER
-from ranlen.io.metadata import MetadataError, bits_of, in_planes, orientation_of, profile_of, turned, upright_exif
 
 MAX_BYTES = 512 * 1024**2
-# Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
-MAX_PIXELS = min(178_000_000, int(os.environ.get("RANLEN_MAX_PIXELS") or 178_000_000))
 FORMATS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".png": "PNG",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    **dict.fromkeys((".png", ".apng"), "PNG"),
     ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
 }
-READERS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP"]  # a phone's MPO opens as JPEG
-SRGB = ImageCms.createProfile("sRGB")
-
-Image.init()  # all readers, or asking for one by name fails
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our errors say in one line what is wrong
-try:
-    import pillow_heif
-except ImportError:
-    HEIC = False
-else:
-    pillow_heif.register_heif_opener()
-    HEIC = True
-
-
-class ImageError(ValueError):
-    """A file that cannot be read or written as an image; the message says what it is and what to do."""
+RAW = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2")
+SUFFIXES = (*FORMATS, *RAW)  # of what is read
 
 
 @dataclass(frozen=True)
@@ -64,9 +44,11 @@ class Photo:
         pixels: (H, W, 3), uint8 or uint16, RGB in the photo's own colour space.
         alpha: (H, W) of the same type, or none.
         grey: the file had one channel; `pixels` repeats it.
-        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP" or "HEIF".
+        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF" or "RAW".
         icc: colour profile, or none for sRGB.
         exif: EXIF block with orientation 1, or none.
+        xmp: XMP packet, or none.
+        file: the bytes that it was read from, and what was found in them: where it goes back into.
     """
 
     pixels: np.ndarray
@@ -75,6 +57,8 @@ class Photo:
     format: str = "PNG"
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    file: File | None = field(default=None, repr=False, compare=False)
 
     @property
     def size(self) -> Size:
@@ -84,6 +68,21 @@ class Photo:
     def write(self, path: str | Path) -> None:
         """Write to a file whose suffix names the format; see `write`."""
         write(self, path)
+
+
+@dataclass(frozen=True)
+class File:
+    """Where a photo came from.
+
+    Attributes:
+        data: all bytes of the file.
+        found: what it holds, without its pixels.
+        photo: what was made of that, without its pixels: a photo that differs in this is another one.
+    """
+
+    data: bytes
+    found: Picture
+    photo: tuple[object, ...]
 
 
 def read(path: str | Path) -> Photo:
@@ -98,17 +97,15 @@ def read(path: str | Path) -> Photo:
         data = read_bytes(path, MAX_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged metadata is ours to judge, not to print
-            return _decode(data)
+            return _photo(data, decode.picture(data))
     except FileError as error:
         raise ImageError(str(error)) from None
-    except (ImageError, MetadataError) as error:
+    except ImageError as error:
         raise ImageError(f"cannot read {name}: {error}") from None
     except UnidentifiedImageError:
-        known = "JPEG, PNG, WebP, TIFF, BMP" + (", HEIC" if HEIC else "")
-        hint = "" if HEIC else "; HEIC needs `pip install pillow-heif`"
-        raise ImageError(f"cannot read {name}: not an image of a known kind ({known}{hint})") from None
+        raise ImageError(f"cannot read {name}: not an image of a known kind, or its beginning is damaged") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"cannot read {name}: at most {MAX_PIXELS // 10**6} million pixels are read") from None
+        raise ImageError(f"cannot read {name}: at most {decode.MAX_PIXELS // 10**6} million pixels are read") from None
     except MemoryError:
         raise ImageError(f"cannot read {name}: not enough memory for its pixels, or the file is damaged") from None
     except Exception as error:  # over a damaged file decoders raise anything
@@ -116,23 +113,82 @@ def read(path: str | Path) -> Photo:
         raise ImageError(f"cannot read {name}: the file is damaged or cut short ({reason})") from None
 
 
+def _photo(data: bytes, found: Picture) -> Photo:
+    """A photo from what its file holds."""
+    icc, channels = found.icc, found.channels
+    if found.inks:
+        rgb = colour.from_inks(to_8_bit(channels[..., :4]), icc).astype(channels.dtype)
+        rgb *= 257 if channels.itemsize == 2 else 1
+        channels = np.concatenate([rgb, channels[..., 4:5]], axis=2)
+        icc = None
+    channels = decode.turned(channels, found.orientation)
+    grey = channels.shape[2] <= 2
+    colours = 1 if grey else 3
+    alpha = np.ascontiguousarray(channels[..., colours]) if channels.shape[2] > colours else None
+    pixels = np.repeat(channels[..., :1], 3, axis=2) if grey else np.ascontiguousarray(channels[..., :3])
+    try:
+        block = exif.upright(found.exif) if found.exif else None
+    except (ValueError, struct.error):  # broken: left behind where it does not stay in its file
+        block = None
+    photo = Photo(pixels, alpha, grey, found.kind, icc, block, found.xmp)
+    return replace(photo, file=File(data, replace(found, channels=found.channels[:0, :0]), _said(photo)))
+
+
+def _said(photo: Photo) -> tuple[object, ...]:
+    return (photo.size, photo.pixels.dtype, photo.alpha is None, photo.grey, photo.icc, photo.exif, photo.xmp)
+
+
+def named(folder: Path) -> dict[str, Path]:
+    """The pictures in a folder by name, without suffix; accents however they are spelled. A PNG goes before others."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    order = sorted(found, key=lambda path: (path.suffix.lower() != ".png", path.name), reverse=True)
+    return {name_of(path): path for path in order}
+
+
+def name_of(path: Path) -> str:
+    """What a photo and its mask have in common: the name without suffix, composed accents."""
+    return unicodedata.normalize("NFC", path.stem)
+
+
 def read_mask(path: str | Path, size: Size) -> np.ndarray:
-    """Read a mask file: (H, W) booleans, True where it is brighter than half and not transparent.
+    """Read a mask file: (H, W) booleans, True on the subject; see `marked`. A mask of the photo's shape is scaled.
 
     Raises:
-        ImageError: unreadable, or not of the photo's `size` (height, width).
+        ImageError: unreadable, or not of the shape of the photo's `size` (height, width).
     """
     photo = read(path)
-    if photo.size != tuple(size):
+    core = marked(photo)
+    if photo.size == tuple(size):
+        return core
+    wide, high = size[1] / photo.size[1], size[0] / photo.size[0]
+    if abs(wide - high) * min(photo.size) > max(wide, high):  # more than a pixel of rounding
         raise ImageError(
             f"the mask {shown(Path(path).name)} is {photo.size[1]} x {photo.size[0]} pixels but the photo is "
-            f"{size[1]} x {size[0]}; give a mask of the photo's size"
+            f"{size[1]} x {size[0]}; give a mask of the photo's shape"
         )
-    half = np.iinfo(photo.pixels.dtype).max / 2
-    core = photo.pixels[..., 0] > half
-    for channel in () if photo.grey else (1, 2):
-        core |= photo.pixels[..., channel] > half
-    return core if photo.alpha is None else core & (photo.alpha > half)
+    way = cv2.INTER_AREA if wide < 1 else cv2.INTER_LINEAR
+    return cv2.resize(core.astype(np.float32), (size[1], size[0]), interpolation=way) >= 0.5
+
+
+def marked(photo: Photo) -> np.ndarray:
+    """What a picture of a mask marks, booleans (H, W), whatever its maker's habit.
+
+    A cutout marks what is opaque. A drawn mask marks what is brighter than half; one of a few colours, or one that
+    counts (0 and 1, 0 and 128), what is not black.
+    """
+    most = np.iinfo(photo.pixels.dtype).max
+    bright = photo.pixels[..., 0] if photo.grey else photo.pixels.max(axis=2)
+    core = bright > most / 2
+    few = len(np.unique(bright[:: max(1, len(bright) // 500)])) <= 32
+    if few and (bright.max() <= most / 2 or (not photo.grey and (photo.pixels.min(axis=2) != bright).any())):
+        core = bright > 0
+    elif bright.max() <= most / 2:
+        core = bright > bright.max() / 2
+    if photo.alpha is None or (opaque := photo.alpha > most / 2).all():
+        return core
+    seen = bright[opaque]
+    drawn = seen.size > 0 and seen.min() == 0 and seen.max() == most and ((seen == 0) | (seen == most)).all()
+    return opaque & core if drawn else opaque
 
 
 def mask_photo(mask: np.ndarray) -> Photo:
@@ -150,68 +206,83 @@ def write(photo: Photo, path: str | Path) -> None:
     path = Path(path)
     data = encode(photo, format_of(path))
     if not path.parent.is_dir():
-        raise ImageError(f"cannot write {path.name}: there is no folder {path.parent}")
+        raise ImageError(f"cannot write {shown(path.name)}: there is no folder {shown(path.parent)}")
     write_atomically(path, data)
 
 
 def format_of(path: str | Path) -> str:
     """The format that a file name stands for."""
-    suffix = Path(path).suffix.lower()
+    name, suffix = shown(Path(path).name), Path(path).suffix.lower()
+    if suffix in RAW:
+        raise ImageError(f"cannot write {name}: a camera's raw is only read; choose .tif or .jpg")
     if suffix not in FORMATS:
-        raise ImageError(f"cannot write {Path(path).name}: choose one of the suffixes {', '.join(FORMATS)}")
+        raise ImageError(f"cannot write {name}: choose one of the suffixes {', '.join(FORMATS)}")
     if FORMATS[suffix] == "HEIF" and not HEIC:
-        raise ImageError(f"cannot write {Path(path).name}: HEIC needs `pip install pillow-heif`")
+        raise ImageError(f"cannot write {name}: HEIC needs `pip install pillow-heif`")
     return FORMATS[suffix]
 
 
 def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
-    """The bytes of a file of the given format; `quality` is for those that lose something."""
+    """The bytes of a file of the given format; `quality` is for a new one that loses something.
+
+    A photo goes back into the file that it came from where the format is the same and no more than its pixels differs.
+    """
     if photo.alpha is not None and kind in ("JPEG", "BMP"):
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
+    code = photo.file.found.code if photo.file else None
     try:
-        return _encode(photo, kind, quality)
-    except (ValueError, OSError, struct.error) as error:  # too wide for it, or too much EXIF
+        if photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo):
+            return encoders.again(photo)
+        if code and code[1] in (colour.PQ, colour.HLG):
+            raise ImageError(f"the photo is HDR (PQ or HLG), which a new {kind} cannot say; write its own kind")
+        return encoders.new(photo, kind, quality)
+    except ImageError:
+        raise
+    except (ValueError, OSError, struct.error, RuntimeError) as error:  # too wide for it, or too much EXIF
         reason = " ".join(str(error).split())
         others = ".tif" if kind == "PNG" else ".png or .tif"
         raise ImageError(f"{kind} cannot hold this photo ({reason}); write a {others}") from None
 
 
-def _encode(photo: Photo, kind: str, quality: int) -> bytes:
-    if kind in ("PNG", "TIFF"):
-        return {"PNG": lossless.png, "TIFF": lossless.tiff}[kind](_channels(photo), photo.icc, photo.exif)
-    channels = to_8_bit(_channels(photo))
-    if kind == "JPEG":
-        return jpeg.encode(channels, photo.icc, photo.exif, quality=quality)
-    image = Image.fromarray(channels[..., 0] if channels.shape[2] == 1 else channels)
-    options: dict[str, Any] = {
-        "WEBP": {"quality": quality, "method": 2},
-        "HEIF": {"quality": quality},
-        "BMP": {},
-    }[kind]
-    metadata = {"icc_profile": photo.icc, "exif": photo.exif} if kind != "BMP" else {}
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options, **{name: value for name, value in metadata.items() if value})
-    return buffer.getvalue()
+def remarks(photo: Photo, kind: str) -> list[str]:
+    """What writing a photo as a format loses, in a sentence each; none where every pixel outside the light stays."""
+    found = photo.file.found if photo.file else None
+    same = found is not None and found.kind == kind
+    said = []
+    if kind == "HEIF" or (kind == "WEBP" and not (same and found and not found.lossy)) or (kind == "JPEG" and not same):
+        named = {"HEIF": "HEIC", "WEBP": "lossy WebP"}.get(kind, kind)
+        said.append(f"{named} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
+    if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP", "BMP"):
+        said.append(f"{kind} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
+    if found is not None and found.frames > 1:
+        said.append(f"the file holds {found.frames} pictures; only the first is kept")
+    return said
 
 
 def preview(photo: Photo, longest: int) -> np.ndarray:
-    """A copy in sRGB for screens and networks, (h, w, 3) uint8, at most `longest` pixels on its long side."""
+    """A copy in sRGB for screens and networks, (h, w, 3) uint8, at most `longest` pixels on its long side.
+
+    What is transparent has the mean colour of what is not: whatever is hidden there must not change the light.
+    """
     height, width = preview_size(photo.size, longest)
-    pixels = photo.pixels
+    pixels = photo.pixels if photo.alpha is None else _without_hidden(photo.pixels, photo.alpha)
     if (height, width) != photo.size:
         while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:  # OpenCV halves five times as fast
             half = (-(-pixels.shape[1] // 2), -(-pixels.shape[0] // 2))
             pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     pixels = to_8_bit(pixels)
-    if photo.icc is None or photo.grey:
+    return pixels if photo.icc is None else colour.to_srgb(pixels, photo.icc, photo.grey)
+
+
+def _without_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Pixels with one colour, the mean of the others, where they are transparent."""
+    hidden = alpha == 0
+    if not hidden.any() or hidden.all():
         return pixels
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(photo.icc))
-        converted = ImageCms.profileToProfile(Image.fromarray(pixels), profile, SRGB, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):  # a broken profile: show the numbers as they are
-        return pixels
-    return np.asarray(converted)
+    shown_pixels = pixels.copy()
+    shown_pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0))
+    return shown_pixels
 
 
 def preview_size(size: Size, longest: int) -> Size:
@@ -220,82 +291,4 @@ def preview_size(size: Size, longest: int) -> Size:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as uint8, rounded."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _decode(data: bytes) -> Photo:
-    """A photo from the bytes of a file."""
-    image: Image.Image = Image.open(io.BytesIO(data), formats=[*READERS, *(["HEIF"] if HEIC else [])])
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{image.width} x {image.height} pixels; at most {MAX_PIXELS // 10**6} million are read")
-    icc = profile_of(image)
-    kind = {"MPO": "JPEG"}.get(image.format or "", image.format or "PNG")
-    orientation = orientation_of(image)
-    exif = upright_exif(image)
-
-    if bits_of(image, data) == 16:
-        channels = _decode_16_bit(image, data)
-    else:
-        image, icc = _plain_mode(image, icc)
-        channels = np.atleast_3d(jpeg.decode(image, data) if kind == "JPEG" else np.asarray(image))
-    if kind != "TIFF":  # whose readers turn it themselves
-        channels = turned(channels, orientation)
-
-    grey = channels.shape[2] <= 2
-    alpha = np.ascontiguousarray(channels[..., -1]) if channels.shape[2] in (2, 4) else None
-    pixels = np.repeat(channels[..., :1], 3, axis=2) if grey else np.ascontiguousarray(channels[..., :3])
-    return Photo(pixels, alpha, grey, kind, icc, exif)
-
-
-def _plain_mode(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, bytes | None]:
-    """The image in one of the modes L, LA, RGB, RGBA, and the profile that its numbers are then in."""
-    if image.mode in ("L", "LA", "RGB", "RGBA"):
-        if "transparency" in image.info:  # a colour named transparent: make it a channel
-            return image.convert("LA" if image.mode == "L" else "RGBA"), icc
-        return image, icc
-    if image.mode == "1":
-        return image.convert("L"), None
-    if image.mode in ("P", "PA"):
-        transparent = image.mode == "PA" or "transparency" in image.info
-        return image.convert("RGBA" if transparent else "RGB"), icc
-    if image.mode == "YCbCr":
-        return image.convert("RGB"), icc
-    if image.mode in ("CMYK", "LAB"):  # ink or Lab in, sRGB out: a light field is about RGB
-        source: Any = ImageCms.createProfile("LAB") if image.mode == "LAB" else None
-        try:
-            if icc is not None and source is None:
-                source = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-            if source is not None:
-                converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
-                return converted or image.convert("RGB"), None
-        except (ImageCms.PyCMSError, OSError):  # a broken profile: convert without one
-            pass
-        return image.convert("RGB"), None
-    raise ImageError(f"its pixels are of the kind {image.mode}; save it with 8 or 16 bits a channel, without floats")
-
-
-def _decode_16_bit(image: Image.Image, data: bytes) -> np.ndarray:
-    """(H, W, C) uint16, C from 1 to 4, from a PNG or TIFF."""
-    if in_planes(image):  # of which OpenCV fills the first, and leaves the rest as it was: pixels of other photos
-        raise ImageError("its 16-bit channels lie one after the other; save it with those of each pixel side by side")
-    if not lossless.png_is_whole(data):  # OpenCV would make room for whatever length a chunk claims, 4 GB too
-        raise ImageError("the file is damaged or cut short")
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if decoded is None or decoded.dtype != np.uint16:
-        raise ImageError("its 16-bit pixels cannot be decoded; save it as 16-bit RGB PNG or TIFF")
-    channels = np.atleast_3d(decoded)
-    return channels[..., RGB_ORDER[channels.shape[2]]]
-
-
-def _channels(photo: Photo) -> np.ndarray:
-    """Pixels as the file wants them: (H, W, C), one channel for grey, one more for alpha; never 16 bits with two."""
-    pixels = photo.pixels[..., :1] if photo.grey and (photo.alpha is None or _is_8_bit(photo)) else photo.pixels
-    return pixels if photo.alpha is None else np.concatenate([pixels, photo.alpha[..., None]], axis=2)
-
-
-def _is_8_bit(photo: Photo) -> bool:
-    return photo.pixels.dtype == np.uint8
+to_8_bit = encoders.to_8_bit

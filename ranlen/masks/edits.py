@@ -110,7 +110,7 @@ def read_json(path: Path) -> Any:
         EditError: not a file, or not JSON.
     """
     try:
-        return json.loads(read_bytes(path, MAX_BYTES))
+        return json.loads(read_bytes(path, MAX_BYTES).removeprefix(b"\xef\xbb\xbf"))
     except FileError as error:
         raise EditError(str(error)) from None
     except (ValueError, RecursionError) as error:
