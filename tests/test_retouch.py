@@ -11,7 +11,8 @@ import pytest
 
 from ranlen import retouch
 from ranlen.io.images import Photo
-from ranlen.masks import regions
+from ranlen.masks import regions, shapes
+from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.retouch import MaskError
 
 LOCAL = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("blend", "concat", "ranlen")]
@@ -124,3 +125,22 @@ def test_masks_that_leave_nothing_to_do_are_refused():
         retouch.region_mask(np.zeros((9, 9), bool))
     with pytest.raises(MaskError, match="covers the whole photo"):
         retouch.region_mask(np.ones((9, 9), bool))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transition", [0.0, None])
+@pytest.mark.parametrize("method", METHODS)
+def test_small_subjects_are_lit_like_large_ones(method, transition):
+    """At 12 MP a subject of four pixels is less than one of what a network sees, and less than two of the areas'."""
+    pixels = np.full((3000, 4000, 3), 20, np.uint8)
+    photo, enhancer = Photo(pixels), Enhancer("deepupe", method).eval()
+
+    def gain(radius: float) -> float:
+        core = shapes.disc(photo.size, (1501.3, 1200.8), radius)
+        lit = retouch.light(photo, retouch.region_mask(core, transition=transition), enhancer)
+        return lit.pixels[core].mean() / 20
+
+    large = gain(50)
+    assert large > 2
+    for radius in (2, 10):
+        assert gain(radius) > 0.9 * large, radius
