@@ -133,9 +133,15 @@ def test_an_ablation_is_not_published(pairs, tmp_path, monkeypatch, capsys):
 
 
 def test_a_card_names_folders_without_their_places():
-    card = {"config": {"data": "/home/me/sice", "photos": "/a/one,/b/two", "silhouettes": "", "start": "", "out": "x"}}
-    config = publish.without_places(card)["config"]
-    assert config == {"data": "sice", "photos": "one,two", "silhouettes": "", "start": ""}
+    settings = {"data": "/home/me/sice", "sources": "/c/mixture.toml", "photos": "/a/one,/b/two", "silhouettes": ""}
+    config = publish.without_places({"config": {**settings, "start": "", "out": "x"}})["config"]
+    assert config == {
+        "data": "sice",
+        "sources": "mixture.toml",
+        "photos": "one,two",
+        "silhouettes": "",
+        "start": "",
+    }
 
 
 def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
     config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
     for key in ("data", "sources", "photos", "silhouettes"):
-        config[key] = ",".join(Path(folder).name for folder in config.get(key, "").split(","))
+        config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
     if config["start"]:
         about = weights.card(config["start"])
         config["start"] = f"{about['backbone']}-{about['method']}"
