@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.routes import App
 
 from benchmarks.visitor import CLICK, MODEL, RefusalError, Visitor, photo_of, pictures, session
 from demo import frames
+from ranlen.io.images import Photo, encode
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,6 +29,7 @@ def refusals(url: str) -> dict[str, str]:
         return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
     points = [[0.1, 0.1]] * 1_000_000
+    square = encode(Photo(np.eye(100, dtype=np.uint8)[..., None].repeat(3, 2) * 255), "PNG")
     tries: dict[str, Callable[[], Any]] = {
         "a file of the system": lambda: visitor.light(file("/etc/passwd")),
         "a file of the program": lambda: visitor.light(file(str(ROOT / "app.py"))),
@@ -52,7 +55,7 @@ def refusals(url: str) -> dict[str, str]:
         "lists in lists": lambda: visitor.light(sent, edits=json_depth(500)),
         "no photo": lambda: visitor.light(None),
         "a photo that is none": lambda: visitor.light(visitor.upload(b"<script>", "x.png")),
-        "a mask of another size": lambda: visitor.light(sent, mask=visitor.upload(photo_of(2, 100), "m.png")),
+        "a mask of another shape": lambda: visitor.light(sent, mask=visitor.upload(square, "m.png")),
         "a file outside by its address": lambda: visitor.fetch({"path": "/etc/passwd"}),
         "the program by its address": lambda: visitor.fetch({"path": str(ROOT / "app.py")}),
     }

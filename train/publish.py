@@ -71,7 +71,7 @@ def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None
 def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
     config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
-    for key in ("data", "sources", "photos", "silhouettes"):
+    for key in config.keys() & {"data", "sources", "photos", "silhouettes"}:  # older runs knew no sources
         config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
     if config["start"]:
         about = weights.card(config["start"])
