@@ -368,6 +368,16 @@ def test_hdr_stays_what_it_is_and_is_refused_where_it_cannot(transfer, tmp_path)
         images.read(tmp_path / "in.png").write(tmp_path / "a.jpg")
 
 
+@pytest.mark.parametrize(
+    ("transfer", "value", "expected"), [(16, 130, 188), (16, 149, 255), (18, 128, 153), (18, 192, 255)]
+)
+def test_hdr_is_shown_with_paper_white_as_white(transfer, value, expected, tmp_path):
+    """By BT.2100: PQ's 130 of 255 is 102 candelas and white 203; HLG's 128 is 0.32 of its white, which is at 0.75."""
+    grey = Image.new("RGB", (8, 8), (value, value, value))
+    (tmp_path / "a.png").write_bytes(with_chunks(grey, chunk(b"cICP", bytes([9, transfer, 0, 1]))))
+    assert np.abs(images.preview(images.read(tmp_path / "a.png"), 8)[0, 0].astype(int) - expected).max() <= 2
+
+
 def test_colours_of_an_unknown_code_are_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(with_chunks(RGB, chunk(b"cICP", bytes([77, 13, 0, 1]))))
     with pytest.raises(ImageError, match="primaries 77"):
