@@ -113,7 +113,8 @@ def expose(image: Tensor, log_gain: Tensor, shoulder: Tensor | float = 1.0) -> T
         shoulder: p, at least 1, likewise.
     """
     shut = torch.exp(-shoulder * log_gain)
-    return image * (shut + (1 - shut) * image**shoulder) ** (-1 / shoulder)
+    share = shut + (1 - shut) * image**shoulder
+    return image * share.clamp(min=torch.finfo(share.dtype).tiny) ** (-1 / shoulder)  # half precision may make it 0
 
 
 @dataclass(frozen=True)
