@@ -77,6 +77,7 @@ def teach(network: Enhancer, lessons: Lessons, steps: int, *, lr: float = 1e-3, 
     assert network.meter is not None
     optimizer = torch.optim.AdamW(network.meter.decide.parameters(), lr=lr, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    network.meter.decide.train()
     losses = []
     for step in tqdm(range(steps), "the meter learns", leave=False, mininterval=5):
         which = torch.randint(len(lessons.metered), (BATCH,), generator=generator_of(seed, 4, step))
@@ -87,6 +88,7 @@ def teach(network: Enhancer, lessons: Lessons, steps: int, *, lr: float = 1e-3, 
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+    network.eval()
     last = losses[-max(1, steps // 10) :]
     return sum(last) / len(last)
 

@@ -52,7 +52,7 @@ class LightMeter(nn.Module):
     the frame something is does not matter, nor how large.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 128) -> None:
         super().__init__()
         self.encode = nn.Sequential(
             nn.Conv2d(6, FEATURES, 3, 2, 1),
@@ -64,7 +64,12 @@ class LightMeter(nn.Module):
         )
         measured = 2 + 2 * (2 * BINS + 3 + FEATURES)
         self.decide = nn.Sequential(
-            nn.Linear(measured, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3)
+            nn.Linear(measured, width),
+            nn.ReLU(),
+            nn.Dropout(0.2),  # the photos that it learns from are few
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, 3),
         )
         nn.init.zeros_(self.decide[-1].get_parameter("weight"))
         nn.init.zeros_(self.decide[-1].get_parameter("bias"))
