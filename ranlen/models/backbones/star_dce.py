@@ -21,6 +21,7 @@ from ranlen.rendering.fields import Curves
 STEPS = 8  # curves applied one after the other
 TOKENS = 32  # per side
 HEADS = 8
+LANES = 16  # floats that a processor multiplies at once
 CELLS = 128  # per side, of the curve maps: four times as many as tokens
 
 
@@ -34,8 +35,11 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         batch, count, width = tokens.shape
-        q, k, v = self.qkv(tokens).view(batch, count, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, scale=width**-0.5)  # (N, heads, T, C / heads)
+        each = width // HEADS
+        q, k, v = self.qkv(tokens).view(batch, count, 3, HEADS, each).permute(2, 0, 3, 1, 4)
+        if each < LANES:  # two numbers a head: zeros beside them change nothing, and halve the time
+            q, k, v = (F.pad(x, (0, LANES - each)) for x in (q, k, v))
+        mixed = F.scaled_dot_product_attention(q, k, v, scale=width**-0.5)[..., :each]  # (N, heads, T, each)
         return self.out(mixed.transpose(1, 2).reshape(batch, count, width))
 
 
