@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from demo import gpu
+from demo import models
 from ranlen import recipe, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -76,7 +76,7 @@ class Session:
         masks: areas, by what marks them.
         lights: predicted lights, by what marks them and model.
         key: told to the owner alone, for questions that do not come through Gradio.
-        looks: the segmenter's, where it is queued or done (`demo.looking`).
+        looks: the segmenter's, where it is queued or done (`demo.encoding`).
     """
 
     path: Path
@@ -109,7 +109,7 @@ def open_photo(path: str | Path) -> Session:
 
 def look(session: Session, segmenter: Segmenter) -> Any:
     """Let the segmenter look at the photo, once; with SAM that takes seconds."""
-    return session.seen.get("photo", lambda: gpu.prepare(segmenter, session.view))
+    return session.seen.get("photo", lambda: models.prepare(segmenter, session.view))
 
 
 def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMask:
@@ -141,7 +141,7 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
         whole = lighting(session, subject, f"{backbone}-global", segmenter, load)
         return retouch.Lighting(whole.field, METHODS["blend"].attenuation(mask))
     key = (model,) if method == "global" else (model, _marks(subject))
-    return session.lights.get(key, lambda: gpu.predict(session.view, mask, load(model)))
+    return session.lights.get(key, lambda: models.predict(session.view, mask, load(model)))
 
 
 def light(session: Session, done: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:

@@ -6,8 +6,7 @@ import threading
 
 import numpy as np
 
-from demo import editing
-from demo import visit as handlers
+from demo import editing, handlers
 from ranlen import retouch
 from ranlen.recipe import parse_recipe
 from tests.browser import EDITOR, IN_BROWSER, click, idle, upload

@@ -22,7 +22,7 @@ import anyio
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing, looking, memory, wire
+from demo import editing, encoding, memory, serialization
 from ranlen import recipe, retouch
 from ranlen.facts import METHODS
 from ranlen.io import images
@@ -74,7 +74,7 @@ class Visitors:
         """Remember a session."""
         with self.lock:
             name = str(request.session_hash)
-            looking.drop(self.came.pop(name, None) or self.asked.pop(name, None))
+            encoding.drop(self.came.pop(name, None) or self.asked.pop(name, None))
             self.came[name] = session
             self._forget()
 
@@ -84,7 +84,7 @@ class Visitors:
         with self.lock:
             session = self.came.pop(name, None) or self.asked.pop(name, None)
             if session is not None:
-                looking.drop(session)
+                encoding.drop(session)
                 self.came[name] = session.asleep()
                 self.came.move_to_end(name, last=False)  # the first to be forgotten
         del session
@@ -103,7 +103,7 @@ class Visitors:
             name, session = self.asked.popitem(last=False)
             self.came[name] = session
         while len(self.came) + len(self.asked) > self.most:
-            looking.drop(self.came.popitem(last=False)[1])
+            encoding.drop(self.came.popitem(last=False)[1])
 
 
 VISITORS = Visitors(MOST_VISITORS)
@@ -143,7 +143,7 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     except (KeyError, images.ImageError) as error:
         return answer("photo", data, error=sentence(error))
     VISITORS.enter(request, session)
-    looking.begin(session, segmenter()[0])  # most people's first click asks it
+    encoding.begin(session, segmenter()[0])  # most people's first click asks it
     height, width = session.size
     return answer(
         "photo",
@@ -151,7 +151,7 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         key=session.key,
         name=session.path.name,
         size=[width, height],
-        png=wire.uri(wire.png(session.view.pixels)),
+        png=serialization.uri(serialization.png(session.view.pixels)),
         recipe=done,
     )
 
@@ -168,7 +168,7 @@ async def looked(session: editing.Session, subjects: Iterable[Subject], what: st
         EditError: it could not, or nobody wants to know any more.
     """
     if any(asked(each.edits) for each in subjects):
-        look = looking.begin(session, segmenter()[0])
+        look = encoding.begin(session, segmenter()[0])
         async for _ in look.wait(what):
             pass
         if not look.result.done():
@@ -197,7 +197,7 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
         if isinstance(i, int) and 0 <= i < len(done.subjects)
     ]
     if any(asked(done.subjects[i].edits) for i in wanted):
-        look = looking.begin(session, segmenter()[0])
+        look = encoding.begin(session, segmenter()[0])
         async for left in look.wait("edit"):
             yield answer("answer", data, looking=left)
         if not look.result.done():
@@ -223,7 +223,7 @@ def marks_of(session: editing.Session, done: Recipe, wanted: list[int]) -> dict[
     marks = {}
     for i in wanted:
         try:
-            marks[i] = wire.outlines(editing.areas(session, done.subjects[i], segmenter()[0]))
+            marks[i] = serialization.outlines(editing.areas(session, done.subjects[i], segmenter()[0]))
         except retouch.MaskError as error:
             marks[i] = {"error": sentence(error) if done.subjects[i].edits else ""}
     return marks
@@ -236,7 +236,7 @@ def light_of(session: editing.Session, done: Recipe, i: int, method: str) -> ret
 
 def packed_light(session: editing.Session, done: Recipe, i: int, method: str) -> Answer:
     """It, for the browser."""
-    return wire.packed_light(light_of(session, done, i, method), session.view)
+    return serialization.packed_light(light_of(session, done, i, method), session.view)
 
 
 async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
@@ -262,8 +262,8 @@ def compared(session: editing.Session, done: Recipe, i: int, lights: bool) -> di
         light = light_of(session, done, i, method)
         lit = recipe.render(session.view, [(light, done.subjects[i])])
         methods[method] = {
-            "words": wire.in_words(session.view, lit, mask),
-            "light": wire.packed_light(light, session.view) if lights else None,
+            "words": serialization.in_words(session.view, lit, mask),
+            "light": serialization.packed_light(light, session.view) if lights else None,
         }
     return methods
 
@@ -325,7 +325,7 @@ def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         if session is None:
             raise EditError("the photo is gone; open it again")
         core = images.read_mask(uploaded(data.get("path")), session.size)
-        return answer("mask", data, edit=edits.pack(wire.fitted(core, session.view.size)))
+        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size)))
     except (EditError, images.ImageError) as error:
         return answer("mask", data, error=sentence(error))
 

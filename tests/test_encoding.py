@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from demo import editing, looking
+from demo import editing, encoding
 from ranlen.io.images import Photo
 
 
@@ -35,11 +35,11 @@ def sessions(tmp_path):
 
 def test_a_photo_is_looked_at_once(sessions):
     segmenter = Segmenter()
-    look = looking.begin(sessions[0], segmenter)
-    assert looking.begin(sessions[0], segmenter) is look
+    look = encoding.begin(sessions[0], segmenter)
+    assert encoding.begin(sessions[0], segmenter) is look
     segmenter.go.set()
     look.result.result(20)
-    assert looking.begin(sessions[0], segmenter) is look
+    assert encoding.begin(sessions[0], segmenter) is look
     assert editing.look(sessions[0], segmenter) == (30, 40)
     assert segmenter.looks == 1
 
@@ -47,18 +47,18 @@ def test_a_photo_is_looked_at_once(sessions):
 def test_a_look_that_failed_is_tried_again(sessions):
     segmenter = Segmenter(fails=1)
     segmenter.go.set()
-    first = looking.begin(sessions[0], segmenter)
+    first = encoding.begin(sessions[0], segmenter)
     with pytest.raises(MemoryError):
         first.result.result(20)
-    looking.begin(sessions[0], segmenter).result.result(20)
+    encoding.begin(sessions[0], segmenter).result.result(20)
     assert segmenter.looks == 2
 
 
 def test_a_photo_that_was_left_is_not_looked_at(sessions):
     segmenter = Segmenter()
-    looks = [looking.begin(session, segmenter) for session in sessions]
-    looking.drop(sessions[1])
-    looking.drop(None)
+    looks = [encoding.begin(session, segmenter) for session in sessions]
+    encoding.drop(sessions[1])
+    encoding.drop(None)
     segmenter.go.set()
     looks[2].result.result(20)
     assert looks[1].failed()
@@ -66,11 +66,11 @@ def test_a_photo_that_was_left_is_not_looked_at(sessions):
 
 
 def test_what_is_left_is_told_by_the_last_looks(sessions, monkeypatch):
-    monkeypatch.setattr(looking, "TOOK", looking.deque([], 5))
+    monkeypatch.setattr(encoding, "TOOK", encoding.deque([], 5))
     segmenter = Segmenter()
-    first, waits = (looking.begin(session, segmenter) for session in sessions[:2])
+    first, waits = (encoding.begin(session, segmenter) for session in sessions[:2])
     assert first.left() is None
-    looking.TOOK.extend([30, 40, 50])
+    encoding.TOOK.extend([30, 40, 50])
     assert waits.left() is None  # it has not begun
     while first.began is None:
         pass
@@ -79,4 +79,4 @@ def test_what_is_left_is_told_by_the_last_looks(sessions, monkeypatch):
     assert first.left() == 0.5
     segmenter.go.set()
     waits.result.result(20)
-    assert len(looking.TOOK) == 5
+    assert len(encoding.TOOK) == 5
