@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo import editing, encoding, handlers, serialization
+from demo import editing, encoding, models, serialization, sessions
 from ranlen.io.images import ImageError
 from ranlen.masks.edits import EditError
 from ranlen.models.weights import WeightsError
@@ -38,14 +38,14 @@ async def exact(request: Request) -> Response:
 
 def frame(data: Any) -> Response:
     """Answer one question; a plain function."""
-    session = handlers.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
+    session = sessions.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
     if session is None:
         return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
     try:
-        done = parse_recipe(data.get("recipe"))
-        if not encoding.is_over(session, done.subjects, handlers.segmenter()[0]):  # after a nap; the preview stays
+        recipe = parse_recipe(data.get("recipe"))
+        if not encoding.is_over(session, recipe.subjects, models.segmenter()[0]):  # after a nap; the preview stays
             return JSONResponse({"detail": "the photo is being looked at; try again"}, status_code=503)
-        lit = editing.light(session, done, session.view, handlers.segmenter()[0], handlers.load)
+        lit = editing.light(session, recipe, session.view, models.segmenter()[0], models.load)
     except (EditError, PromptError, WeightsError, ImageError) as error:
         return JSONResponse({"detail": str(error)}, status_code=422)
     box = serialization.changed(session.view, lit)

@@ -1,19 +1,14 @@
 """What the page asks of the server, one function per question; answers go to its one component as JSON.
 
 Everything a visitor did comes with each question (`ranlen.recipe`), so that nothing here can be out of step; what is
-kept of a photo, `editing.Session`, only saves doing things twice.
+kept of a photo, `sessions.Session`, only saves doing things twice.
 """
 
 from __future__ import annotations
 
 import contextvars
-import functools
-import itertools
 import json
-import tempfile
-import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,106 +17,24 @@ import anyio
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from demo import editing, encoding, memory, serialization
-from ranlen import recipe, retouch
+from demo import editing, encoding, models, serialization, sessions, temp_files
+from demo.sessions import Session
+from ranlen import retouch
 from ranlen.facts import METHODS
 from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
 from ranlen.models import weights
-from ranlen.models.enhancer import Enhancer
-from ranlen.recipe import Recipe, Subject, parse_recipe
-from ranlen.segment import Segmenter
-from ranlen.segment.checkpoints import SegmenterError
-from ranlen.segment.choice import choose
+from ranlen.recipe import Recipe, parse_recipe, render
 from ranlen.segment.prompts import PromptError
 from ranlen.segment.question import asked
 
 EXAMPLES = Path(__file__).parent / "examples"
-MOST_VISITORS = 60  # whose photos are remembered; a photo and what is known of it take up to 100 MB
-# How many do a thing at a time. Who waits for the segmenter's look does none, and takes nobody's place.
+# How many do a thing at a time. Who waits for an encoding does none, and takes nobody's place.
 AREAS, LIGHTS = anyio.CapacityLimiter(8), anyio.CapacityLimiter(4)
 SAVERS = ThreadPoolExecutor(2)
 Answer = dict[str, Any]
 T = TypeVar("T")
-
-
-class Visitors:
-    """Sessions by visitor: of those who came last, and of those who asked last.
-
-    Who only opens photos, however many, pushes out others who only opened one, and nobody who works on theirs.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.lock = threading.Lock()
-        self.came: OrderedDict[str, editing.Session] = OrderedDict()
-        self.asked: OrderedDict[str, editing.Session] = OrderedDict()
-
-    def find(self, request: gr.Request) -> editing.Session | None:
-        """The session of who asks."""
-        with self.lock:
-            return self._asks(str(request.session_hash))
-
-    def owner(self, key: Any) -> editing.Session | None:
-        """The session of who asks with the key of its photo."""
-        with self.lock:
-            both = itertools.chain(self.came.items(), self.asked.items())
-            name = next((name for name, session in both if session.key == key), None)
-            return None if name is None else self._asks(name)
-
-    def enter(self, request: gr.Request, session: editing.Session) -> None:
-        """Remember a session."""
-        with self.lock:
-            name = str(request.session_hash)
-            encoding.drop(self.came.pop(name, None) or self.asked.pop(name, None))
-            self.came[name] = session
-            self._forget()
-
-    def leave(self, request: gr.Request) -> None:
-        """Let go of all that can be worked out again: the tab was closed, or a phone went to sleep."""
-        name = str(request.session_hash)
-        with self.lock:
-            session = self.came.pop(name, None) or self.asked.pop(name, None)
-            if session is not None:
-                encoding.drop(session)
-                self.came[name] = session.asleep()
-                self.came.move_to_end(name, last=False)  # the first to be forgotten
-        del session
-        memory.give_back()
-
-    def _asks(self, name: str) -> editing.Session | None:
-        session = self.came.pop(name, None) or self.asked.pop(name, None)
-        if session is not None:
-            self.asked[name] = session
-            self._forget()
-        return session
-
-    def _forget(self) -> None:
-        """At most half of those who are remembered are so because they asked; the rest of them count as who came."""
-        while len(self.asked) > max(1, self.most // 2):
-            name, session = self.asked.popitem(last=False)
-            self.came[name] = session
-        while len(self.came) + len(self.asked) > self.most:
-            encoding.drop(self.came.popitem(last=False)[1])
-
-
-VISITORS = Visitors(MOST_VISITORS)
-
-
-@functools.cache
-def load(name: str) -> Enhancer:
-    """One enhancer for all visitors: calls keep nothing on it."""
-    return weights.load_published(name)
-
-
-@functools.cache
-def segmenter() -> tuple[Segmenter, str]:
-    """One segmenter for all visitors too, and why it is this one; a broken checkpoint does not stop the page."""
-    try:
-        return choose()
-    except SegmenterError as error:
-        return choose("grabcut")[0], f"GrabCut, because {error}"
 
 
 def example_files() -> list[Path]:
@@ -132,18 +45,18 @@ def example_files() -> list[Path]:
 def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Show a photo: an upload, or an example with what to do to it."""
     data = event._data or {}
-    done = None
+    recipe = None
     try:
         if "example" in data:
             path = {path.stem: path for path in example_files()}[str(data["example"])]
-            done = json.loads(path.with_suffix(".json").read_text())
+            recipe = json.loads(path.with_suffix(".json").read_text())
         else:
             path = uploaded(data.get("path"))
         session = editing.open_photo(path)
     except (KeyError, images.ImageError) as error:
         return answer("photo", data, error=sentence(error))
-    VISITORS.enter(request, session)
-    encoding.begin(session, segmenter()[0])  # most people's first click asks it
+    sessions.VISITORS.enter(request, session)
+    encoding.begin(session, models.segmenter()[0])  # most people's first click asks it
     height, width = session.size
     return answer(
         "photo",
@@ -152,41 +65,23 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         name=session.path.name,
         size=[width, height],
         png=serialization.uri(serialization.png(session.view.pixels)),
-        recipe=done,
+        recipe=recipe,
     )
 
 
-async def working(places: anyio.CapacityLimiter, function: Callable[..., T], *arguments: Any) -> T:
+async def in_thread(places: anyio.CapacityLimiter, function: Callable[..., T], *arguments: Any) -> T:
     """What a function gives that works in a thread, one of so many at a time."""
     return await anyio.to_thread.run_sync(function, *arguments, limiter=places)
 
 
-async def looked(session: editing.Session, subjects: Iterable[Subject], what: str = "") -> None:
-    """Wait until the segmenter has looked at the photo, if it is asked about one of the subjects.
-
-    Raises:
-        EditError: it could not, or nobody wants to know any more.
-    """
-    if any(asked(each.edits) for each in subjects):
-        look = encoding.begin(session, segmenter()[0])
-        async for _ in look.wait(what):
-            pass
-        if not look.result.done():
-            raise EditError("something newer was asked meanwhile")
-        if look.result.cancelled():
-            raise EditError("the photo is gone; open it again")
-        if wrong := look.result.exception():
-            raise EditError(f"the photo could not be looked at: {wrong}")
-
-
 async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
-    """Subjects were marked: first how long looking at the photo still takes, then their areas, then their light too."""
-    data, session = event._data or {}, VISITORS.find(request)
+    """Subjects were marked: first how long encoding the photo still takes, then their areas, then their light too."""
+    data, session = event._data or {}, sessions.VISITORS.find(request)
     if session is None:
         yield answer("answer", data, lost=True)
         return
     try:
-        done = parse_recipe(data.get("recipe"))
+        recipe = parse_recipe(data.get("recipe"))
     except EditError as error:
         yield answer("answer", data, error=sentence(error))
         return
@@ -194,73 +89,75 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
     wanted = [
         i
         for i in (asked_for if isinstance(asked_for, list) else [])
-        if isinstance(i, int) and 0 <= i < len(done.subjects)
+        if isinstance(i, int) and 0 <= i < len(recipe.subjects)
     ]
-    if any(asked(done.subjects[i].edits) for i in wanted):
-        look = encoding.begin(session, segmenter()[0])
-        async for left in look.wait("edit"):
+    if any(asked(recipe.subjects[i].edits) for i in wanted):
+        encoded = encoding.begin(session, models.segmenter()[0])
+        async for left in encoded.wait("edit"):
             yield answer("answer", data, looking=left)
-        if not look.result.done():
+        if not encoded.result.done():
             return  # the visitor has asked something newer
-        if look.result.cancelled():
+        if encoded.result.cancelled():
             yield answer("answer", data, lost=True)
             return
-        if wrong := look.result.exception():  # no memory, or a GPU that nobody lends
+        if wrong := encoded.result.exception():  # no memory, or a GPU that nobody lends
             yield answer("answer", data, error=f"The photo could not be looked at: {wrong}. Brush and circle work.")
             return
     try:
-        marks = await working(AREAS, marks_of, session, done, wanted)
+        marks = await in_thread(AREAS, marks_of, session, recipe, wanted)
         yield answer("answer", data, marks=marks)
         lit = [i for i in wanted if "error" not in marks[i]]
-        lights = await working(LIGHTS, lambda: {i: packed_light(session, done, i, "ranlen") for i in lit})
+        lights = await in_thread(LIGHTS, lambda: {i: packed_light(session, recipe, i, "ranlen") for i in lit})
         yield answer("answer", data, marks=marks, lights=lights, done=True)
     except (PromptError, weights.WeightsError, images.ImageError) as error:  # the mask so far stays
         yield answer("answer", data, error=sentence(error))
 
 
-def marks_of(session: editing.Session, done: Recipe, wanted: list[int]) -> dict[int, Answer]:
+def marks_of(session: Session, recipe: Recipe, wanted: list[int]) -> dict[int, Answer]:
     """The outlines of some subjects, by number, or what is wrong with one."""
     marks = {}
     for i in wanted:
         try:
-            marks[i] = serialization.outlines(editing.areas(session, done.subjects[i], segmenter()[0]))
+            marks[i] = serialization.outlines(editing.areas(session, recipe.subjects[i], models.segmenter()[0]))
         except retouch.MaskError as error:
-            marks[i] = {"error": sentence(error) if done.subjects[i].edits else ""}
+            marks[i] = {"error": sentence(error) if recipe.subjects[i].edits else ""}
     return marks
 
 
-def light_of(session: editing.Session, done: Recipe, i: int, method: str) -> retouch.Lighting:
+def light_of(session: Session, recipe: Recipe, i: int, method: str) -> retouch.Lighting:
     """The light of one subject under one method."""
-    return editing.lighting(session, done.subjects[i], f"{done.backbone}-{method}", segmenter()[0], load)
+    return editing.lighting(
+        session, recipe.subjects[i], f"{recipe.backbone}-{method}", models.segmenter()[0], models.load
+    )
 
 
-def packed_light(session: editing.Session, done: Recipe, i: int, method: str) -> Answer:
+def packed_light(session: Session, recipe: Recipe, i: int, method: str) -> Answer:
     """It, for the browser."""
-    return serialization.packed_light(light_of(session, done, i, method), session.view)
+    return serialization.packed_light(light_of(session, recipe, i, method), session.view)
 
 
 async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
     """One subject under every method: words, and lights if they are wanted."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = event._data or {}, sessions.VISITORS.find(request)
     if session is None:
         return answer("methods", data, lost=True)
     try:
-        done = parse_recipe(data.get("recipe"))
-        i = chosen(data, done)
-        await looked(session, [done.subjects[i]], "compare")
-        methods = await working(LIGHTS, compared, session, done, i, bool(data.get("lights")))
+        recipe = parse_recipe(data.get("recipe"))
+        i = chosen(data, recipe)
+        await encoding.wait_for(session, [recipe.subjects[i]], models.segmenter()[0], "compare")
+        methods = await in_thread(LIGHTS, compared, session, recipe, i, bool(data.get("lights")))
     except (EditError, PromptError, retouch.MaskError, weights.WeightsError, images.ImageError) as error:
         return answer("methods", data, error=sentence(error))
     return answer("methods", data, methods=methods)
 
 
-def compared(session: editing.Session, done: Recipe, i: int, lights: bool) -> dict[str, Answer]:
+def compared(session: Session, recipe: Recipe, i: int, lights: bool) -> dict[str, Answer]:
     """What each method does to a subject."""
-    mask = editing.areas(session, done.subjects[i], segmenter()[0])
+    mask = editing.areas(session, recipe.subjects[i], models.segmenter()[0])
     methods = {}
     for method in METHODS:
-        light = light_of(session, done, i, method)
-        lit = recipe.render(session.view, [(light, done.subjects[i])])
+        light = light_of(session, recipe, i, method)
+        lit = render(session.view, [(light, recipe.subjects[i])])
         methods[method] = {
             "words": serialization.in_words(session.view, lit, mask),
             "light": serialization.packed_light(light, session.view) if lights else None,
@@ -291,21 +188,25 @@ async def saved(steps: Iterator[str | Path]) -> AsyncIterator[str | Path]:
 
 async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = event._data or {}, sessions.VISITORS.find(request)
     lost = ""
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
-        done = parse_recipe(data.get("recipe"))
-        await looked(session, done.subjects, "save")
+        recipe = parse_recipe(data.get("recipe"))
+        await encoding.wait_for(session, recipe.subjects, models.segmenter()[0], "save")
         if data.get("what") == "mask":
-            subject = done.subjects[chosen(data, done)]
-            path = await working(AREAS, editing.save_mask, session, subject, fresh_folder(), segmenter()[0])
+            subject = recipe.subjects[chosen(data, recipe)]
+            path = await in_thread(
+                AREAS, editing.save_mask, session, subject, temp_files.fresh_folder(), models.segmenter()[0]
+            )
         else:
             kind = str(data.get("format"))
             kind = kind if kind in editing.FORMATS else "same"
             number = 0
-            async for step in saved(editing.save(session, done, kind, fresh_folder(), segmenter()[0], load)):
+            async for step in saved(
+                editing.save(session, recipe, kind, temp_files.fresh_folder(), models.segmenter()[0], models.load)
+            ):
                 if isinstance(step, Path):
                     path = step
                 else:
@@ -320,7 +221,7 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Read an uploaded mask into an edit."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = event._data or {}, sessions.VISITORS.find(request)
     try:
         if session is None:
             raise EditError("the photo is gone; open it again")
@@ -330,10 +231,10 @@ def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         return answer("mask", data, error=sentence(error))
 
 
-def chosen(data: dict[str, Any], done: Recipe) -> int:
+def chosen(data: dict[str, Any], recipe: Recipe) -> int:
     """The number of the subject that is meant."""
     index = data.get("index")
-    return index % len(done.subjects) if isinstance(index, int) else 0
+    return index % len(recipe.subjects) if isinstance(index, int) else 0
 
 
 def answer(prop: str, data: dict[str, Any], **said: Any) -> dict[str, Any]:
@@ -357,8 +258,3 @@ def sentence(error: Exception) -> str:
     """A message as a sentence."""
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def fresh_folder() -> Path:
-    """A new folder among the files that Gradio sweeps."""
-    return Path(tempfile.mkdtemp(dir=get_upload_folder()))

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, handlers
+from demo import api, assets, frames, handlers, models, sessions
 from demo.middleware import RequestLimits
 from demo.temp_files import keep_empty
 from ranlen import facts
@@ -77,7 +77,7 @@ def limits() -> dict[str, Any]:
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,
-        "finder": handlers.segmenter()[1],
+        "finder": models.segmenter()[1],
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
     }
@@ -105,7 +105,7 @@ def build() -> gr.Blocks:
         editor.compare(handlers.on_compare, None, editor, **WAITING)
         editor.loadmask(handlers.on_mask, None, editor, **LIVE)
         editor.save(handlers.on_save, None, editor, **WAITING)
-        page.unload(handlers.VISITORS.leave)
+        page.unload(sessions.VISITORS.leave)
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)
     return page

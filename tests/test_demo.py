@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import api, editing, handlers, models, serialization
+from demo import api, editing, handlers, models, serialization, sessions
 from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -97,7 +97,7 @@ def test_each_network_runs_once_per_mask_and_global_once_per_photo(session, load
 
 
 def test_two_who_ask_for_the_same_at_a_time_get_one_answer():
-    kept, started, go = editing.Kept(2), threading.Event(), threading.Event()
+    kept, started, go = sessions.SingleFlight(2), threading.Event(), threading.Event()
 
     def slow():
         started.set()
@@ -200,14 +200,14 @@ def answered(question):
 @pytest.fixture
 def ask(monkeypatch, enhancers):
     """Answers of the page to a visitor with a session, one after another, with a given segmenter."""
-    monkeypatch.setattr(handlers, "load", enhancers.__getitem__)
-    monkeypatch.setattr(handlers, "VISITORS", handlers.Visitors(2))
+    monkeypatch.setattr(models, "load", enhancers.__getitem__)
+    monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(2))
 
     def ask(question, session, data, finder=NOBODY):
-        monkeypatch.setattr(handlers, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(models, "segmenter", lambda: (finder, "it is a test"))
         request = types.SimpleNamespace(session_hash=f"visitor {id(session)}")
         if session is not None:
-            handlers.VISITORS.enter(request, session)
+            sessions.VISITORS.enter(request, session)
         for answer in answered(question(types.SimpleNamespace(_data={"seq": 7, **data}), request)):
             (said,) = [json.loads(value) for key, value in answer.items() if key != "__type__"]
             assert said.pop("seq") == 7
@@ -238,19 +238,19 @@ def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
 def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(session, ask, monkeypatch):
     """More visitors wait than there are places of any kind; a circle is answered meanwhile."""
     finder = SlowFinder()
-    sessions = [editing.open_photo(session.path) for _ in range(12)]
+    others = [editing.open_photo(session.path) for _ in range(12)]
     found = asks([{"tool": "subject", "at": [0.5, 0.5]}])
 
     async def all_at_once():
-        monkeypatch.setattr(handlers, "segmenter", lambda: (finder, "it is a test"))
-        monkeypatch.setattr(handlers, "VISITORS", handlers.Visitors(40))
+        monkeypatch.setattr(models, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(40))
 
         def question(name, data, function=handlers.on_edit):
             request = types.SimpleNamespace(session_hash=name)
             return function(types.SimpleNamespace(_data={"seq": 7, **data}), request)
 
-        for number, each in enumerate([*sessions, session]):
-            handlers.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
+        for number, each in enumerate([*others, session]):
+            sessions.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
         waiting = [question(str(number), found) for number in range(12)]
         assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
         saving = [asyncio.ensure_future(anext_of(question(str(n), found, handlers.on_save))) for n in range(3)]
@@ -266,7 +266,7 @@ def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(se
         newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
         assert "looking" in json.dumps(await anext_of(newer))
         assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
-        handlers.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
+        sessions.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
         assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue
         finder.seen.set()
         assert '\\"done\\": true' in [json.dumps(each) async for each in newer][-1]
@@ -297,8 +297,8 @@ def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(se
     noting(retouch, "render")
     noting(images, "read")
     noting(images, "write_atomically")
-    monkeypatch.setattr(handlers, "load", load)
-    monkeypatch.setattr(handlers, "segmenter", lambda: (NOBODY, "it is a test"))
+    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(models, "segmenter", lambda: (NOBODY, "it is a test"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
     whole = {"ranlen": 1, "subjects": [{"edits": CLICK}]}
     for ask in (api.light(str(session.path), done=CLICK), api.light(str(session.path), done=whole)):
@@ -341,13 +341,13 @@ def test_only_uploads_are_read(session, ask, tmp_path, monkeypatch):
 
 
 def test_a_closed_tab_leaves_nothing_that_can_be_worked_out_again(session, load):
-    visitors, request = handlers.Visitors(2), gr.Request(session_hash="a")
+    visitors, request = sessions.Visitors(2), gr.Request(session_hash="a")
     editing.lighting(session, subject(CLICK), "deepupe-ranlen", NOBODY, load)
     visitors.enter(request, session)
     visitors.leave(request)
     left = visitors.came["a"]
     assert (left.path, left.key) == (session.path, session.key)
-    assert not any(kept.results for kept in (left.shown, left.seen, left.masks, left.lights))
+    assert not any(kept.results for kept in (left.views, left.embeddings, left.masks, left.lights))
     assert np.array_equal(left.view.pixels, session.view.pixels)  # read again
     for name in "bc":
         visitors.enter(gr.Request(session_hash=name), session)
@@ -360,7 +360,7 @@ def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
     (tmp_path / "sam.pth").write_bytes(b"no checkpoint")
     monkeypatch.delenv("RANLEN_SEGMENTER", raising=False)
     monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "sam.pth"))
-    segmenter, why = handlers.segmenter.__wrapped__()
+    segmenter, why = models.segmenter.__wrapped__()
     assert segmenter.name == "grabcut"
     assert "sam.pth is damaged or not a checkpoint of SAM" in why
 

@@ -1,4 +1,4 @@
-"""The segmenter's look at a photo: begun once, early, told of, and not for nothing."""
+"""The encoding of a photo by the segmenter: begun once, early, told of, and not for nothing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ranlen.io.images import Photo
 
 
 class Segmenter:
-    """One that looks until it is let go, and fails as often as it is told to."""
+    """One that encodes until it is let go, and fails as often as it is told to."""
 
     name = "finder"
 
     def __init__(self, fails=0):
-        self.looks, self.fails, self.go = 0, fails, threading.Event()
+        self.encoded, self.fails, self.go = 0, fails, threading.Event()
 
     def prepare(self, photo):
-        self.looks += 1
+        self.encoded += 1
         assert self.go.wait(20)
-        if self.looks <= self.fails:
+        if self.encoded <= self.fails:
             raise MemoryError("no memory")
         return photo.size
 
@@ -33,39 +33,41 @@ def sessions(tmp_path):
     return [editing.open_photo(tmp_path / "a.png") for _ in range(3)]
 
 
-def test_a_photo_is_looked_at_once(sessions):
+def test_a_photo_is_encoded_once(sessions):
     segmenter = Segmenter()
-    look = encoding.begin(sessions[0], segmenter)
-    assert encoding.begin(sessions[0], segmenter) is look
+    begun = encoding.begin(sessions[0], segmenter)
+    assert encoding.begin(sessions[0], segmenter) is begun
     segmenter.go.set()
-    look.result.result(20)
-    assert encoding.begin(sessions[0], segmenter) is look
-    assert editing.look(sessions[0], segmenter) == (30, 40)
-    assert segmenter.looks == 1
+    begun.result.result(20)
+    assert encoding.begin(sessions[0], segmenter) is begun
+    assert editing.encode(sessions[0], segmenter) == (30, 40)
+    assert segmenter.encoded == 1
 
 
-def test_a_look_that_failed_is_tried_again(sessions):
+def test_an_encoding_that_failed_is_tried_again(sessions):
     segmenter = Segmenter(fails=1)
     segmenter.go.set()
     first = encoding.begin(sessions[0], segmenter)
     with pytest.raises(MemoryError):
         first.result.result(20)
     encoding.begin(sessions[0], segmenter).result.result(20)
-    assert segmenter.looks == 2
+    assert segmenter.encoded == 2
 
 
-def test_a_photo_that_was_left_is_not_looked_at(sessions):
+def test_a_photo_that_was_left_is_not_encoded(sessions):
     segmenter = Segmenter()
-    looks = [encoding.begin(session, segmenter) for session in sessions]
-    encoding.drop(sessions[1])
-    encoding.drop(None)
+    encodings = [encoding.begin(session, segmenter) for session in sessions]
+    sessions[1].close()
     segmenter.go.set()
-    looks[2].result.result(20)
-    assert looks[1].failed()
-    assert segmenter.looks == 2
+    encodings[2].result.result(20)
+    assert encodings[1].failed()
+    opened = editing.open_photo(sessions[0].path)
+    opened.close()  # one that was never queued
+    assert opened.encoding is None
+    assert segmenter.encoded == 2
 
 
-def test_what_is_left_is_told_by_the_last_looks(sessions, monkeypatch):
+def test_what_is_left_is_told_by_the_last_encodings(sessions, monkeypatch):
     monkeypatch.setattr(encoding, "TOOK", encoding.deque([], 5))
     segmenter = Segmenter()
     first, waits = (encoding.begin(session, segmenter) for session in sessions[:2])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.visitor import CLICK, Visitor, photo_of, session
-from demo import editing, frames, handlers, serialization
+from demo import editing, frames, models, serialization, sessions
 from ranlen.io.images import Photo
 from ranlen.recipe import parse_recipe
 
@@ -30,9 +30,9 @@ def test_the_owner_sees_the_photo_as_it_is_rendered(visitor):
     answer = ask(visitor, key=visitor.key, recipe=session([CLICK]))
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Cache-Control"] == "no-store"
-    mine = handlers.VISITORS.owner(visitor.key)
+    mine = sessions.VISITORS.owner(visitor.key)
     done = parse_recipe(session([CLICK]))
-    lit = editing.light(mine, done, mine.view, handlers.segmenter()[0], handlers.load).pixels
+    lit = editing.light(mine, done, mine.view, models.segmenter()[0], models.load).pixels
     left, top, width, height = (int(each) for each in answer.headers["X-Box"].split(","))
     seen = mine.view.pixels.copy()
     seen[top : top + height, left : left + width] = cv2.imdecode(np.frombuffer(answer.content, np.uint8), 1)[..., ::-1]

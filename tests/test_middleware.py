@@ -20,7 +20,7 @@ from starlette.formparsers import MultiPartException
 
 from benchmarks import hostile, load
 from benchmarks.visitor import CLICK, EXAMPLES, MODEL, Visitor, mark_in, marked, photo_of
-from demo import editing, handlers, middleware, temp_files
+from demo import middleware, sessions, temp_files
 from demo.middleware import RefusedError, RequestLimits
 from ranlen.io import images
 
@@ -225,11 +225,11 @@ def person(name):
 
 
 def opened():
-    return editing.Session(Path("a.png"), (3, 4))
+    return sessions.Session(Path("a.png"), (3, 4))
 
 
 def test_who_asks_is_remembered_longer_than_who_is_idle_and_a_flood_pushes_out_nobody_who_works():
-    visitors = handlers.Visitors(6)
+    visitors = sessions.Visitors(6)
     own = {name: opened() for name in "abcdef"}
     for name, session in own.items():
         visitors.enter(person(name), session)
@@ -249,16 +249,16 @@ def test_who_asks_is_remembered_longer_than_who_is_idle_and_a_flood_pushes_out_n
     assert visitors.find(person("b")) is None
 
 
-def test_looks_of_who_is_forgotten_leave_the_queue(monkeypatch):
-    dropped = []
-    monkeypatch.setattr(handlers.encoding, "drop", lambda session: dropped.append(session))
-    visitors, sessions = handlers.Visitors(2), [opened() for _ in range(4)]
-    for number, session in enumerate(sessions):
+def test_encodings_of_who_is_forgotten_leave_the_queue(monkeypatch):
+    closed = []
+    monkeypatch.setattr(sessions.Session, "close", lambda session: closed.append(session))
+    visitors, own = sessions.Visitors(2), [opened() for _ in range(4)]
+    for number, session in enumerate(own):
         visitors.enter(person(str(number)), session)
-    assert [each for each in dropped if each is not None] == sessions[:2]
+    assert closed == own[:2]
     visitors.enter(person("3"), opened())  # another photo
     visitors.leave(person("2"))
-    assert [each for each in dropped if each is not None] == [*sessions[:2], sessions[3], sessions[2]]
+    assert closed == [*own[:2], own[3], own[2]]
 
 
 def test_gradio_keeps_no_answers_of_those_who_asked(server):

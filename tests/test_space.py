@@ -93,7 +93,7 @@ def lender(monkeypatch):
 def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo, enhancers):
     from demo import models
 
-    assert lender.marked == ["_predict", "look"]
+    assert lender.marked == ["_predict", "_encode"]
     mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
     lit = models.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
     assert lender.calls == ["_predict"]
@@ -105,4 +105,4 @@ def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo,
     assert models.prepare(grabcut, photo) is photo
     assert lender.calls[2:] == []
     assert models.prepare(sam, photo) is photo
-    assert lender.calls[2:] == ["look"]
+    assert lender.calls[2:] == ["_encode"]
