@@ -116,11 +116,13 @@ class Parts:
     """A light in the making.
 
     Attributes:
-        shape: what the backbone predicted: all of the light, or what is added to an exposure.
+        shape: what the backbone predicted: all of the light, or what is added to an exposure. Its mean over the area
+            is brightness too, for a backbone knows more of a scene than a meter does.
         exposure: what the meter said; none without one.
         area: (N, 1, H, W) in [0, 1], what was metered.
         fade: (N, 1, h, w) in [0, 1], how much of the light each place gets; none for all of it everywhere.
         detail: the image (N, 3, h, w) that is lit.
+        learns: "all" of it from a loss, or no more than how bright the area is ("exposure"), or all else ("shape").
     """
 
     shape: LightField
@@ -128,6 +130,7 @@ class Parts:
     area: Tensor
     fade: Tensor | None
     detail: Tensor
+    learns: str = "all"
 
     def light(self) -> LightField:
         """The whole light: the exposure, and the shape upon it."""
@@ -136,10 +139,17 @@ class Parts:
         size = (self.detail.shape[-2], self.detail.shape[-1])
         log_gain, shoulder = self.exposure.log_gain, self.exposure.shoulder
         shape = self.shape.with_maps(resize(self.shape.maps, size))
-        if isinstance(shape, Illumination):  # it has no say in how bright the area is, in the mean
+        if isinstance(shape, Illumination):
             mean = mean_over(shape.maps, resize(self.area, size)).mean(1)[:, None, None, None]
-            light = log_gain - mean + shape.maps
+            apart = shape.maps - mean
+            if self.learns == "exposure":
+                apart = apart.detach()
+            elif self.learns == "shape":
+                mean = mean.detach()
+            light = log_gain + mean + apart
         else:
+            if self.learns == "exposure":  # curves have no brightness apart from their shape
+                shape = shape.with_maps(shape.maps.detach())
             exposed = expose(self.detail, log_gain, shoulder)
             lit = shape.relight(exposed, torch.ones_like(exposed[:, :1]))
             light = Illumination.between(self.detail, lit, shoulder).maps
@@ -148,16 +158,15 @@ class Parts:
     def only_exposure_learns(self) -> Parts:
         """The same light, through which a loss teaches nothing but how bright it is."""
         assert self.exposure is not None
-        shape = self.shape.with_maps(self.shape.maps.detach())
         shoulder, desaturation = self.exposure.shoulder.detach(), self.exposure.desaturation.detach()
         exposure = dataclasses.replace(self.exposure, shoulder=shoulder, desaturation=desaturation)
-        return dataclasses.replace(self, shape=shape, exposure=exposure)
+        return dataclasses.replace(self, exposure=exposure, learns="exposure")
 
     def only_shape_learns(self) -> Parts:
         """The same light, through which a loss teaches everything but how bright it is."""
         assert self.exposure is not None
         exposure = dataclasses.replace(self.exposure, correction=self.exposure.correction.detach())
-        return dataclasses.replace(self, exposure=exposure)
+        return dataclasses.replace(self, exposure=exposure, learns="shape")
 
 
 class Enhancer(nn.Module):
