@@ -27,7 +27,9 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"(?<!-->\n)```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-WITH_PYTHON = [page for page in PAGES if blocks(page, "python") and page.stem != "api"]  # which needs a server
+WITH_PYTHON = [
+    page for page in PAGES if blocks(page, "python") and page.stem not in ("api", "onnx")
+]  # which need a server, a graph
 
 
 @pytest.mark.slow

@@ -240,21 +240,37 @@ class Enhancer(nn.Module):
 
     def in_parts(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> Parts:
         """What `forward` puts together, for training; arguments as there."""
+        return self.parts(*self.shown(image, mask, image if detail is None else detail))
+
+    def shown(self, image: Tensor, mask: Tensor, detail: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+        """What of photos and masks the network is shown: all that is a matter of sizes and distances, not of weights.
+
+        Args:
+            image: as of `forward`; so are the others.
+            mask: likewise.
+            detail: likewise, and never none.
+
+        Returns:
+            The image (N, 3, 256, 256); the mask (N, 2, 256, 256); how much of the light each place of the detail gets,
+            (N, 1, h, w), or none for all of it everywhere; and the detail.
+        """
         size = (WORKING_SIZE, WORKING_SIZE)
         mask = self.method.areas(mask)
-        detail = image if detail is None else detail
         fade = None
         if self.meter is not None and self.method.spot:
             fade = reaching(torch.ops.ranlen.smooth_ramp(mask), (detail.shape[-2], detail.shape[-1]))
-        image, mask = resize(image, size), with_small_subjects(mask, size)
+        return resize(image, size), with_small_subjects(mask, size), fade, detail
+
+    def parts(self, image: Tensor, mask: Tensor, fade: Tensor | None, detail: Tensor) -> Parts:
+        """What the network makes of what `shown` gave."""
         area = mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1])
         seen, exposure = [image], None
         if self.meter is not None:
             exposure = self.meter(image, area)
             seen = [expose(image, exposure.metered), image]
-        x = torch.cat([*seen, mask] if self.method.mask_in_input else seen, dim=1)
-        shown = detail if exposure is None else expose(detail, exposure.metered)
-        return Parts(self.backbone.field(self.backbone(x, mask, shown)), exposure, area, fade, detail)
+        x = torch.cat([*seen, mask[:, :2]] if self.method.mask_in_input else seen, dim=1)
+        detail_seen = detail if exposure is None else expose(detail, exposure.metered)
+        return Parts(self.backbone.field(self.backbone(x, mask, detail_seen)), exposure, area, fade, detail)
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:

@@ -13,7 +13,10 @@ from ranlen.masks.regions import RegionMask, resize, smoothstep
 
 
 class MaskedLayer(nn.Module):
-    """A layer called as `layer(x, mask)`: features (N, C, h, w) and a region mask (N, 2, H, W) of any size."""
+    """A layer called as `layer(x, mask)`: features (N, C, h, w) and a region mask (N, 2, H, W) of any size.
+
+    A third channel, where there is one, is the mask's `smooth_ramp`: exported graphs cannot measure distances.
+    """
 
 
 class MaskedSequential(nn.Sequential, MaskedLayer):
@@ -79,7 +82,7 @@ class RanlenNorm(MaskedLayer):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.norm(x)
-        gamma, beta = self.modulation(resize(mask, (x.shape[-2], x.shape[-1])))
+        gamma, beta = self.modulation(resize(mask[:, :2], (x.shape[-2], x.shape[-1])))
         return gamma * x + beta
 
 
@@ -104,6 +107,11 @@ OPERATORS = torch.library.Library("ranlen", "DEF")
 OPERATORS.define("smooth_ramp(Tensor mask) -> Tensor")
 OPERATORS.impl("smooth_ramp", smooth_ramp, "CompositeExplicitAutograd")
 OPERATORS.impl("smooth_ramp", lambda mask: mask.new_empty(mask[:, :1].shape), "Meta")
+
+
+def ramp_of(mask: Tensor) -> Tensor:
+    """The `smooth_ramp` of a mask (N, 2, H, W), or what it brings along as a third channel."""
+    return mask[:, 2:] if mask.shape[1] == 3 else torch.ops.ranlen.smooth_ramp(mask)
 
 
 class RanlenTail(MaskedLayer):
@@ -136,7 +144,7 @@ class RanlenTail(MaskedLayer):
 
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
         """Refine a light (N, C, h, w) under a mask (N, 2, H, W)."""
-        gamma, beta = self.modulation(torch.ops.ranlen.smooth_ramp(mask))
+        gamma, beta = self.modulation(ramp_of(mask))
         size = (light.shape[-2], light.shape[-1])
         return resize(gamma, size) * self.refine(light) + resize(beta, size)
 
@@ -166,7 +174,7 @@ class ThreeTails(MaskedLayer):
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
         """Decode a light (N, C, h, w) by the areas of a mask (N, 2, H, W)."""
         size = (light.shape[-2], light.shape[-1])
-        a, a_or_b = resize(mask, size).split(1, dim=1)
+        a, a_or_b = resize(mask[:, :2], size).split(1, dim=1)
         coarse = resize(light, (self.CELLS, self.CELLS))
         lit_a, lit_b = (light + resize(tail(coarse), size) for tail in (self.a, self.b))
         return a * lit_a + (a_or_b - a) * lit_b + (1 - a_or_b) * self.c

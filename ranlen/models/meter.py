@@ -118,7 +118,7 @@ def spot(image: Tensor, area: Tensor, middle: float = MIDDLE) -> Tensor:
         middle: in (0, 1).
     """
     tones = grey(image)
-    low = tones.new_zeros(len(tones), 1, 1, 1)
+    low = tones.new_zeros(tones.shape[0], 1, 1, 1)
     high = torch.full_like(low, MOST)
     for _ in range(12):  # halving: to a thousandth of a stop
         gain = (low + high) / 2

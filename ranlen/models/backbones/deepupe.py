@@ -42,7 +42,7 @@ class Guide(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map an image (N, 3, H, W) to a guide (N, 1, H, W)."""
-        return torch.cat([self._read(rows) for rows in image.split(ROWS, dim=2)], dim=2)
+        return torch.cat([self._read(rows) for rows in in_bands(image)], dim=2)
 
     def _read(self, image: Tensor) -> Tensor:
         x = self.matrix(image)
@@ -50,6 +50,11 @@ class Guide(nn.Module):
         for shift, slope in zip(self.shifts.unbind(1), self.slopes.unbind(1), strict=True):
             curved = curved + slope.view(1, 3, 1, 1) * torch.relu(x - shift.view(1, 3, 1, 1))
         return self.mix(curved).clamp(0, 1)
+
+
+def in_bands(maps: Tensor) -> tuple[Tensor, ...]:
+    """Maps (N, C, h, w) in bands of `ROWS` rows; whole where a graph is exported, which must not know their number."""
+    return (maps,) if torch.compiler.is_exporting() else maps.split(ROWS, dim=-2)
 
 
 def slice_grid(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
@@ -68,8 +73,8 @@ def slice_grid(grid: Tensor, guide: Tensor, image: Tensor) -> Tensor:
     batch, _, height, width = guide.shape
     y, x = ((torch.arange(n, device=guide.device) * 2 + 1) / n - 1 for n in (height, width))
     read = []
-    for rows, depth, pixels in zip(*(part.split(ROWS, dim=-2) for part in (y[:, None], guide, image)), strict=True):
-        place = torch.stack([x.expand(len(rows), width), rows.expand(len(rows), width)], dim=-1)
+    for rows, depth, pixels in zip(*map(in_bands, (y[:, None], guide, image)), strict=True):
+        place = torch.stack([x.expand(rows.shape[0], width), rows.expand(rows.shape[0], width)], dim=-1)
         place = place.expand(batch, -1, -1, 2)
         where = torch.cat([place, depth[:, 0, :, :, None] * 2 - 1], dim=-1)[:, None].to(grid.dtype)
         models = F.grid_sample(grid, where, padding_mode="border", align_corners=False)[:, :, 0]
