@@ -5,8 +5,8 @@ import { LARGEST, PRESETS, SMALLEST, clamp, round } from './settings.js';
 import { hasParts, isWaiting, subjectOf } from './store.js';
 
 const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the feather lies
-const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', frame: 'Drag a box around the subject',
-  click: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
+const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', bounding_box: 'Drag a box around the subject',
+  circle: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
 
 export function button(text, data = {}, label = '') {
   const made = Object.assign(document.createElement('button'), { type: 'button', textContent: text });
