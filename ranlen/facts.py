@@ -31,7 +31,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 # Outside what was drawn, as in the paper. A found border is the subject's own: light that fades far outside it is a
 # halo, light that fades far inside it dims thin parts; narrow, half and half looked best on real dark photos.
 DRAWN_FEATHER: tuple[float, Side] = (0.1, "out")
-FOUND_FEATHER: tuple[float, Side] = (0.04, "both")
+FOUND_FEATHER: tuple[float, Side] = (0.02, "both")
 
 # What stays of a file that is written as its own kind: the one table of README, help and page.
 KEPT_OF = ("format", "pixels outside the light", "depth", "profile", "EXIF", "XMP", "IPTC")

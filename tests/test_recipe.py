@@ -45,7 +45,7 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
         for tool, more in (("subject", {}), ("circle", {"radius": 0.25}))
     )
     area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
-    assert area.transition_width().item() == pytest.approx(0.04 * 200, abs=2)
+    assert area.transition_width().item() == pytest.approx(0.02 * 200, abs=2)
     assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
     area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
     assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
