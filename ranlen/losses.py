@@ -197,7 +197,7 @@ class MeteredLoss:
         degree = matched_degree(field.with_maps(field.maps[few]), image[few], reference[few], mask.a[few])
         field = field.with_maps(degree * field.maps)
         output = render(field, image)
-        illumination = torch.exp(-field.maps)
+        illumination = torch.exp(-field.maps.clamp(min=-1))  # a light that darkens is none to be smoothed at any price
         said = {
             "exposure": (self.alpha, log_error(bright, reference, mask.a)),
             "shape": (self.alpha, log_error(output, reference, mask.a)),

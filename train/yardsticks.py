@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ranlen.losses import region_mean
 from ranlen.masks.regions import resize
+from ranlen.rendering import fields
 from ranlen.rendering.fields import MAX_DEGREE, LightField, render
 
 MIDDLE = 0.40  # the mean that a meter gives an area: what the references of five kinds of photos have, taken together
@@ -33,18 +34,16 @@ def in_8_bits(image: Tensor) -> Tensor:
 
 
 def expose(image: Tensor, log_gain: Tensor, shoulder: float) -> Tensor:
-    """Values v in [0, 1] times a gain k: k v / (1 + (k^p - 1) v^p)^(1/p), or clipped at 1 where p is infinite.
+    """`fields.expose`, and beyond it, with an infinite shoulder, a plain gain that is clipped at 1.
 
     Args:
-        image: (N, C, H, W).
-        log_gain: log k, of any shape that broadcasts to the image's, or (N,).
-        shoulder: p, at least 1.
+        image: (N, C, H, W) in [0, 1].
+        log_gain: of any shape that broadcasts to the image's, or (N,).
+        shoulder: at least 1.
     """
-    gain = log_gain.exp().to(image.dtype)
-    gain = gain.view(-1, 1, 1, 1) if gain.ndim == 1 else gain
-    if math.isinf(shoulder):
-        return (gain * image).clamp(max=1)
-    return gain * image / (1 + (gain**shoulder - 1) * image**shoulder) ** (1 / shoulder)
+    log_gain = log_gain.to(image.dtype)
+    log_gain = log_gain.view(-1, 1, 1, 1) if log_gain.ndim == 1 else log_gain
+    return (log_gain.exp() * image).clamp(max=1) if math.isinf(shoulder) else fields.expose(image, log_gain, shoulder)
 
 
 @cache
