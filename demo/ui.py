@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, visit
+from demo import api, assets, frames, presence, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
 from ranlen import facts
@@ -30,6 +30,7 @@ NOTES = {
     "concat": "mask as input",
     "ranlen": "mask in every layer",
 }
+ANSWERS = {"open": "photo", "edit": "answer", "compare": "methods", "save": "saved", "loadmask": "mask"}  # by question
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
 # Those that may wait for the segmenter; how many work at a time is said in `visit.py`.
 WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
@@ -45,7 +46,7 @@ LAUNCH: dict[str, Any] = {
     "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
-    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *assets.ROUTES]},
+    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *presence.ROUTES, *assets.ROUTES]},
 }
 
 
@@ -80,6 +81,7 @@ def limits() -> dict[str, Any]:
         "finder": visit.segmenter()[1],
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
+        "answers": ANSWERS,
     }
 
 
@@ -94,18 +96,14 @@ def build() -> gr.Blocks:
             elem_id="editor",
             examples=json.dumps([thumbnail(path) for path in visit.example_files()]),
             limits=json.dumps(limits()),
-            photo="",
-            answer="",
-            methods="",
-            saved="",
-            mask="",
+            **dict.fromkeys(ANSWERS.values(), ""),
         )
-        marked = editor.edit(visit.on_edit, None, editor, **WAITING)
-        editor.open(visit.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
+        editor.edit(visit.on_edit, None, editor, **WAITING)
+        editor.open(visit.on_open, None, editor, **LIVE)
         editor.compare(visit.on_compare, None, editor, **WAITING)
         editor.loadmask(visit.on_mask, None, editor, **LIVE)
         editor.save(visit.on_save, None, editor, **WAITING)
-        page.unload(visit.VISITORS.leave)
+        editor.props["questions"] = json.dumps({name: i for i, each in page.fns.items() for _, name in each.targets})
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)
     return page

@@ -181,7 +181,7 @@ async def looked(session: editing.Session, subjects: Iterable[Subject], what: st
 
 async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Subjects were marked: first how long looking at the photo still takes, then their areas, then their light too."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = asked_by(event, request)
     if session is None:
         yield answer("answer", data, lost=True)
         return
@@ -241,7 +241,7 @@ def packed_light(session: editing.Session, done: Recipe, i: int, method: str) ->
 
 async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
     """One subject under every method: words, and lights if they are wanted."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = asked_by(event, request)
     if session is None:
         return answer("methods", data, lost=True)
     try:
@@ -291,11 +291,12 @@ async def saved(steps: Iterator[str | Path]) -> AsyncIterator[str | Path]:
 
 async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
-    data, session = event._data or {}, VISITORS.find(request)
-    lost = ""
+    data, session = asked_by(event, request)
+    if session is None:
+        yield answer("saved", data, lost=True)
+        return
+    loses = ""
     try:
-        if session is None:
-            raise EditError("the photo is gone; open it again")
         done = parse_recipe(data.get("recipe"))
         await looked(session, done.subjects, "save")
         if data.get("what") == "mask":
@@ -310,24 +311,32 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
                     path = step
                 else:
                     number += 1
-                    words, _, lost = step.partition("; ")
+                    words, _, loses = step.partition("; ")
                     yield answer("saved", data, step=words, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:
         yield answer("saved", data, error=f"Not saved: {error}.")
         return
-    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, lost=lost)
+    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, loses=loses)
 
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Read an uploaded mask into an edit."""
-    data, session = event._data or {}, VISITORS.find(request)
+    data, session = asked_by(event, request)
+    if session is None:
+        return answer("mask", data, lost=True)
     try:
-        if session is None:
-            raise EditError("the photo is gone; open it again")
         core = images.read_mask(uploaded(data.get("path")), session.size)
         return answer("mask", data, edit=edits.pack(wire.fitted(core, session.view.size)))
     except (EditError, images.ImageError) as error:
         return answer("mask", data, error=sentence(error))
+
+
+def asked_by(event: gr.EventData, request: gr.Request) -> tuple[Answer, editing.Session | None]:
+    """What is asked and the session of who asks, none where it is about another photo than the one that is known."""
+    data = event._data or {}
+    session = VISITORS.find(request)
+    known = session is not None and data.get("key", session.key) == session.key and session.path.is_file()
+    return data, session if known else None
 
 
 def chosen(data: dict[str, Any], done: Recipe) -> int:

@@ -54,7 +54,7 @@ export function createEditing(store, limits) {
   }
 
   // What a new photo starts with.
-  const afresh = (recipe = blank(limits)) => ({ recipe, current: 0, past: [], future: [], merging: '' });
+  const afresh = (recipe = blank(limits)) => ({ recipe, saved: recipe, current: 0, past: [], future: [], merging: '' });
 
   return { commit, endMerge, undo, redo, setSubject, addEdit, addSubject, removeSubject, afresh };
 }

@@ -1,32 +1,74 @@
-// Files in and out: a photo by button, drop or paste; masks; recipes; results.
+// Files in and out: a photo by button, drop or paste; masks; recipes; results. A photo that the server does not know any
+// more, after a restart for one, is sent again.
 
 import { WHOLE } from './geometry.js';
 import { adopt, plain } from './recipe.js';
-import { isMarked } from './store.js';
+import { isMarked, isUnsaved } from './store.js';
 
 const MOST_RECIPE = 20 * 2 ** 20;            // bytes
 
-export function createFiles({ store, server, editing, limits }) {
+// `confirmed(words, choices)` gives the choice that the visitor takes, '' for none.
+export function createFiles({ store, server, editing, limits, confirmed }) {
   const warn = (error) => store.set({ notice: { text: error.message } });
+  const still = new Set();                   // what waits until the server has the photo again
 
   function openFile(file) {
     if (/\.json$/i.test(file.name)) openRecipe(file);
     else open(file);
   }
-  function open(source) {
+  async function open(source) {
+    if (await isKept('Open another photo?')) fetchPhoto(source, show);
+  }
+  async function close() {
+    if (await isKept('Close the photo?')) store.set({ photo: null, ...editing.afresh(), marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null });
+  }
+  // Whether what was done is saved, or may go.
+  async function isKept(question) {
+    const { photo } = store.state;
+    if (!isUnsaved(store.state)) return true;
+    const choice = await confirmed(`${question} What you did to ${photo.name} is not saved.`, { save: 'Save first', go: 'Go on without saving', '': 'Stay' });
+    return choice === 'save' ? save('photo', 'same') : choice === 'go';
+  }
+
+  function fetchPhoto(source, then) {
     store.set({ opening: true, working: { words: 'Opening…', share: null } });
     server.open(source, (said) => {
+      if (said.share !== undefined) { store.set({ working: sending(said) }); return; }
       store.set({ opening: false, working: null });
-      if (said.error) store.set({ notice: { text: said.error } });
-      else show(said);
+      if (said.error) warn({ message: said.error });
+      else then({ ...said, source });
     });
   }
-  function show({ bitmap, name, size, recipe }) {
+  function show({ recipe, ...said }) {
     store.set({
-      photo: { bitmap, width: bitmap.width, height: bitmap.height, name, size },
+      photo: photoOf(said), lost: false,
       ...editing.afresh(recipe ? adopt(recipe, limits) : undefined),
       marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null,
     });
+  }
+  function photoOf({ bitmap, picture, name, size, key, source }) {
+    return { bitmap, width: bitmap.width, height: bitmap.height, picture, name, size, key, source };
+  }
+
+  function sendAgain({ lost, photo, opening }) {
+    if (!lost || opening) return;
+    fetchPhoto(photo.source, (said) => {
+      store.set({ photo: { ...photoOf(said), name: photo.name }, lost: false });
+      const waiting = [...still];
+      still.clear();
+      for (const act of waiting) act();
+    });
+  }
+  function whenFound(act) {
+    still.add(act);
+    store.set({ lost: true });
+  }
+  store.subscribe(['lost'], sendAgain);
+
+  // What the browser kept of this tab.
+  function restore(was) {
+    server.resume(was.photo.key);
+    store.set(was);
   }
 
   async function openRecipe(file) {
@@ -39,32 +81,52 @@ export function createFiles({ store, server, editing, limits }) {
     } catch (error) { warn(error); }
   }
   function saveRecipe() {
-    const text = JSON.stringify(plain(store.state.recipe), null, 1), url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-    download(url, `${store.state.photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
+    const { recipe, photo } = store.state;
+    const text = JSON.stringify(plain(recipe), null, 1), url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+    download(url, `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
     setTimeout(() => URL.revokeObjectURL(url), 10000);
+    store.set({ saved: recipe });
   }
 
   function openMask(file) {
     server.readMask(file, (said) => {
-      if (said.error) warn({ message: said.error });
-      else editing.setSubject({ edits: [said.edit] });
-    });
-  }
-  function save(what, format) {
-    const { recipe, current } = store.state;
-    if (!isMarked(store.state)) return;
-    store.set({ saving: true });
-    server.save(plain(recipe), what, current, format, ({ step, share, error, url, name, bytes, lost }) => {
-      if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
-      store.set({ saving: false, working: null });
-      if (error) { store.set({ notice: { text: error } }); return; }
-      download(url, name);
-      store.set({ notice: { text: `Saved ${name} (${(bytes / 2 ** 20).toFixed(1)} MB)${lost ? `: ${lost}` : ''}`, good: true } });
+      if (said.lost) whenFound(() => openMask(file));
+      else if (said.share !== undefined) store.set({ working: sending(said) });
+      else {
+        store.set({ working: null });
+        if (said.error) warn({ message: said.error });
+        else editing.setSubject({ edits: [said.edit] });
+      }
     });
   }
 
-  return { openFile, open, openRecipe, saveRecipe, openMask, save };
+  // Gives whether it was saved.
+  const save = (what, format) => new Promise((done) => {
+    const { recipe, current } = store.state;
+    if (!isMarked(store.state)) { done(false); return; }
+    store.set({ saving: true });
+    server.save(plain(recipe), what, current, format, ({ step, share, error, lost, loses, url, name, bytes }) => {
+      if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
+      if (lost) { whenFound(() => save(what, format).then(done)); return; }
+      store.set({ saving: false, working: null });
+      if (error) { warn({ message: error }); done(false); return; }
+      download(url, name);
+      store.set({
+        notice: { text: `Saved ${name} (${(bytes / 2 ** 20).toFixed(1)} MB)${loses ? `: ${loses}` : ''}`, good: true },
+        ...(what === 'photo' ? { saved: recipe } : {}),
+      });
+      done(true);
+    });
+  });
+
+  return { openFile, open, close, restore, openRecipe, saveRecipe, openMask, save };
 }
+
+// How far a file is sent.
+const sending = ({ share, seconds }) => ({
+  words: share < 1 ? `Sending… ${Math.round(100 * share)} %${seconds > 2 ? `, about ${seconds > 90 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds)} s`}` : ''}` : 'Opening…',
+  share: share < 1 ? share : null, seconds: 0.3,
+});
 
 function download(href, name) {
   const link = Object.assign(document.createElement('a'), { href, download: name });

@@ -5,7 +5,7 @@ import { clamp } from './settings.js';
 
 export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));  // asks the segmenter
 
-let made = 0;                                // subjects so far, to tell them apart when some are removed
+let made = Date.now();                       // a number for each subject, of none that was kept from before
 export function blankSubject({ settings }) {
   made += 1;
   const values = Object.entries(settings).map(([name, each]) => [name, each.default]);

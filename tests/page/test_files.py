@@ -90,6 +90,7 @@ def test_a_file_that_is_no_photo_is_told_and_the_photo_stays(visit, photo, tmp_p
     click(page)
     (tmp_path / "fake.png").write_bytes(b"this is no photo")
     page.set_input_files("#photo", tmp_path / "fake.png")
+    page.click("text=Go on without saving")
     page.wait_for_selector("text=not an image of a known kind")
     click(page, 0.4, 0.4)
     assert "Area A" in shares(page)
