@@ -14,7 +14,8 @@ from typing import Any
 import anyio
 import gradio as gr
 
-from demo import editing, gpu, looking, visit
+from demo import editing, encoding, handlers, models, temp_files
+from demo.sessions import Session
 from ranlen import facts, recipe, retouch
 from ranlen.cli import sheet
 from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
@@ -82,27 +83,27 @@ async def light(
     """
 
     async def work() -> Path:
-        path = visit.fresh_folder() / editing.result_name(Path(photo))
+        path = temp_files.fresh_folder() / editing.result_name(Path(photo))
         if isinstance(done, dict) and not mask:
             whole = recipe.parse_recipe(done)
             async with opened(photo, whole) as session:
-                return await visit.working(WORK, save, session, whole, path.parent)
-        enhancer = visit.load(model)
+                return await handlers.in_thread(WORK, save, session, whole, path.parent)
+        enhancer = models.load(model)
         found = await areas(photo, mask, done or click(x, y), transition)
-        return await visit.working(WORK, write, photo, found, enhancer, degree, path)
+        return await handlers.in_thread(WORK, write, photo, found, enhancer, degree, path)
 
     return await told(photo, work)
 
 
-def save(session: editing.Session, done: Recipe, folder: Path) -> Path:
+def save(session: Session, done: Recipe, folder: Path) -> Path:
     """The photo lit as a recipe says, in a folder."""
-    *_, path = editing.save(session, done, "same", folder, visit.segmenter()[0], visit.load)
+    *_, path = editing.save(session, done, "same", folder, models.segmenter()[0], models.load)
     return Path(path)
 
 
 def write(photo: str, found: RegionMask, enhancer: Enhancer, degree: float, path: Path) -> Path:
     """A photo lit in a file."""
-    gpu.light(images.read(photo), found, enhancer, degree).write(path)
+    models.light(images.read(photo), found, enhancer, degree).write(path)
     return path
 
 
@@ -133,10 +134,10 @@ async def compare(
     """
 
     async def work() -> Path:
-        path = visit.fresh_folder() / f"{Path(photo).stem}_compared.png"
-        enhancers = {method: visit.load(f"{backbone}-{method}") for method in facts.METHODS}
+        path = temp_files.fresh_folder() / f"{Path(photo).stem}_compared.png"
+        enhancers = {method: models.load(f"{backbone}-{method}") for method in facts.METHODS}
         found = await areas(photo, mask, done or click(x, y), transition)
-        return await visit.working(WORK, draw, photo, found, enhancers, degree, path)
+        return await handlers.in_thread(WORK, draw, photo, found, enhancers, degree, path)
 
     return await told(photo, work)
 
@@ -144,7 +145,7 @@ async def compare(
 def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: float, path: Path) -> Path:
     """A sheet of a photo in a file."""
     view = retouch.view(images.read(photo))
-    lit = {method: gpu.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
+    lit = {method: models.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
     sheet.contact_sheet({"original": view} | lit, found).write(path)
     return path
 
@@ -165,8 +166,8 @@ async def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | 
     async def work() -> Path:
         subject = Subject(tuple(edits.parse_edits(done or click(x, y))))
         async with opened(photo, Recipe((subject,))) as session:
-            folder = visit.fresh_folder()
-            return await visit.working(WORK, editing.save_mask, session, subject, folder, visit.segmenter()[0])
+            folder = temp_files.fresh_folder()
+            return await handlers.in_thread(WORK, editing.save_mask, session, subject, folder, models.segmenter()[0])
 
     return await told(photo, work)
 
@@ -187,23 +188,23 @@ def click(x: float, y: float) -> list[Any]:
 
 
 @asynccontextmanager
-async def opened(photo: str, done: Recipe) -> AsyncIterator[editing.Session]:
+async def opened(photo: str, done: Recipe) -> AsyncIterator[Session]:
     """A session on a photo; the segmenter has looked at it where it will be asked."""
-    session = await visit.working(WORK, editing.open_photo, photo)
+    session = await handlers.in_thread(WORK, editing.open_photo, photo)
     try:
-        await visit.looked(session, done.subjects)
+        await encoding.wait_for(session, done.subjects, models.segmenter()[0])
         yield session
     finally:
-        looking.drop(session)  # who asked has left
+        session.close()  # who asked has left
 
 
 async def areas(photo: str, mask: str | None, done: Any, transition: float | None) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
-        return await visit.working(WORK, masked, photo, mask, transition)
+        return await handlers.in_thread(WORK, masked, photo, mask, transition)
     subject = Subject(tuple(edits.parse_edits(done)), transition=transition)
     async with opened(photo, Recipe((subject,))) as session:
-        return await visit.working(WORK, editing.areas, session, subject, visit.segmenter()[0])
+        return await handlers.in_thread(WORK, editing.areas, session, subject, models.segmenter()[0])
 
 
 def masked(photo: str, mask: str, transition: float | None) -> RegionMask:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from demo import assets, visit
+from demo import assets, sessions
 
 EVERY = 15.0  # seconds between signs of life; the page waits for 40
 HERE: Counter[str] = Counter()  # open requests by session: after a gap there may be two
@@ -40,7 +40,7 @@ async def here(request: Request) -> Response:
             HERE[name] -= 1
             if not HERE[name]:
                 del HERE[name]
-                asyncio.get_running_loop().run_in_executor(None, visit.VISITORS.leave, gr.Request(session_hash=name))
+                asyncio.get_running_loop().run_in_executor(None, sessions.VISITORS.leave, gr.Request(session_hash=name))
 
     return StreamingResponse(signs(), media_type="text/plain", headers={"Cache-Control": "no-store"})
 

@@ -1,4 +1,4 @@
-"""The page: one component and its wiring. What it asks is answered in `visit.py`; it draws itself, in `page/`."""
+"""The page: one component and its wiring. What it asks is answered in `handlers.py`; it draws itself, in `page/`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, presence, visit
-from demo.folder import keep_empty
-from demo.guard import Guard
+from demo import api, assets, frames, handlers, models, presence
+from demo.middleware import RequestLimits
+from demo.temp_files import keep_empty
 from ranlen import facts
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -32,9 +32,10 @@ NOTES = {
 }
 ANSWERS = {"open": "photo", "edit": "answer", "compare": "methods", "save": "saved", "loadmask": "mask"}  # by question
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
-# Those that may wait for the segmenter; how many work at a time is said in `visit.py`.
+# Those that may wait for the segmenter; how many work at a time is said in `handlers.py`.
 WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
+ROUTES = [*frames.ROUTES, *presence.ROUTES, *assets.ROUTES]
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "max_file_size": f"{MEGABYTES}mb",
@@ -46,7 +47,7 @@ LAUNCH: dict[str, Any] = {
     "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
-    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *presence.ROUTES, *assets.ROUTES]},
+    "app_kwargs": {"middleware": [Middleware(RequestLimits)], "routes": ROUTES},
 }
 
 
@@ -78,7 +79,7 @@ def limits() -> dict[str, Any]:
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,
-        "finder": visit.segmenter()[1],
+        "finder": models.segmenter()[1],
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
         "answers": ANSWERS,
@@ -94,16 +95,16 @@ def build() -> gr.Blocks:
             js_on_load=assets.ON_LOAD,
             apply_default_css=False,
             elem_id="editor",
-            examples=json.dumps([thumbnail(path) for path in visit.example_files()]),
+            examples=json.dumps([thumbnail(path) for path in handlers.example_files()]),
             limits=json.dumps(limits()),
-            **dict.fromkeys(ANSWERS.values(), ""),
         )
-        editor.edit(visit.on_edit, None, editor, **WAITING)
-        editor.open(visit.on_open, None, editor, **LIVE)
-        editor.compare(visit.on_compare, None, editor, **WAITING)
-        editor.loadmask(visit.on_mask, None, editor, **LIVE)
-        editor.save(visit.on_save, None, editor, **WAITING)
-        editor.props["questions"] = json.dumps({name: i for i, each in page.fns.items() for _, name in each.targets})
+        editor.edit(handlers.on_edit, None, editor, **WAITING)
+        editor.open(handlers.on_open, None, editor, **LIVE)
+        editor.compare(handlers.on_compare, None, editor, **WAITING)
+        editor.loadmask(handlers.on_mask, None, editor, **LIVE)
+        editor.save(handlers.on_save, None, editor, **WAITING)
+        questions = {name: number for number, each in page.fns.items() for _, name in each.targets}
+        editor.props |= {"questions": json.dumps(questions), **dict.fromkeys(ANSWERS.values(), "")}
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)
     return page

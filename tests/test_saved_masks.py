@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from demo import editing, wire
+from demo import editing, serialization
 from ranlen import retouch
 from ranlen.cli import main as cli
 from ranlen.io import images
@@ -48,7 +48,7 @@ def test_a_saved_mask_lights_as_the_session_does(size, rng, weights_folder, tmp_
     mask = editing.save_mask(session, subject, tmp_path, None)
     core = images.read_mask(mask, size)
     expected = editing.areas(session, dataclasses.replace(subject, transition=0.0), None).a[0, 0].numpy() == 1
-    assert np.array_equal(wire.fitted(core, session.view.size), expected)  # loaded on the page again
+    assert np.array_equal(serialization.fitted(core, session.view.size), expected)  # loaded on the page again
     assert np.array_equal(retouch.region_mask(core).tensor, editing.areas(session, subject, None).tensor)
 
     (tmp_path / "s.json").write_text(json.dumps({"ranlen": 1, "subjects": [{"edits": done}]}))

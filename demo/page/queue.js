@@ -1,7 +1,7 @@
 // Gradio's queue by plain requests. Gradio's own client takes a broken connection for the end of the page: it loads it
 // anew, and what was asked is gone. Here, who asks is told so and can ask again.
 //
-//   ask(kind, data, tell)          tell(answer) for each answer (demo/visit.py), then tell({ ended: true }); before that it
+//   ask(kind, data, tell)          tell(answer) for each answer (demo/handlers.py), then tell({ ended: true }); before that it
 //                                  may be tell({ error }), in words, or tell({ broken: true }), no connection
 //   drop(event)                    nobody waits for it any more; `event` is what `ask` gives
 //   upload(file, tell, signal)     its path on the server; tell({ share, seconds }) of what is sent and how long the rest takes

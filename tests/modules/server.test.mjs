@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as soon } from 'node:timers/promises';
 
 import { connect } from '../../demo/page/server.js';
 
@@ -20,17 +21,17 @@ function fake() {
     away(there) { here(there); },
   };
 }
-const soon = () => new Promise((done) => { setImmediate(done); });
 const recipe = (edits = []) => ({ ranlen: 1, subjects: [{ edits }] });
 const long = { tool: 'brush', points: Array(40).fill([0.12, 0.34]), radius: 0.1 };
 
-const begin = () => {
+const begin = (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const page = fake();
   return [page, connect(page, 1, () => {}), []];
 };
 
-test('one question at a time; of those that come meanwhile the last is asked, and only its answers are told', async () => {
-  const [page, server, told] = begin();
+test('one question at a time; of those that come meanwhile the last is asked, and only its answers are told', async (t) => {
+  const [page, server, told] = begin(t);
   for (const name of ['first', 'second', 'third']) server.edit(recipe([name]), [0], false, (said) => told.push([name, said]));
   const edits = () => page.asked.map(([, { recipe: { subjects } }]) => subjects[0].edits[0]);
   await soon();
@@ -45,8 +46,8 @@ test('one question at a time; of those that come meanwhile the last is asked, an
   assert.equal(page.asked.length, 2);
 });
 
-test('what is drawn does not wait for a look at the photo, and other questions do not wait for an edit', async () => {
-  const [page, server] = begin();
+test('what is drawn does not wait for a look at the photo, and other questions do not wait for an edit', async (t) => {
+  const [page, server] = begin(t);
   server.edit(recipe(), [0], false, () => {});
   server.edit(recipe(), [0], true, () => {});
   await soon();
@@ -58,8 +59,8 @@ test('what is drawn does not wait for a look at the photo, and other questions d
   assert.deepEqual(page.asked.map(([kind]) => kind), ['edit', 'edit', 'compare']);
 });
 
-test('a recipe comes whole with each question, and with the key of its photo', async () => {
-  const [page, server] = begin();
+test('a recipe comes whole with each question, and with the key of its photo', async (t) => {
+  const [page, server] = begin(t);
   server.resume('a key');
   for (const edits of [[long], [long, { tool: 'invert' }]]) {
     server.edit(recipe(edits), [0], true, () => {});
@@ -71,8 +72,7 @@ test('a recipe comes whole with each question, and with the key of its photo', a
 });
 
 test('two minutes without a word are told, and do not stop the next question', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  const [page, server, told] = begin();
+  const [page, server, told] = begin(t);
   server.save(recipe(), 'photo', 0, 'same', (said) => told.push(said));
   await soon();
   t.mock.timers.tick(100000);
@@ -87,8 +87,7 @@ test('two minutes without a word are told, and do not stop the next question', a
 });
 
 test('while the server is away the last question of a kind is kept, asked when it is back, and not complained of', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  const [page, server, told] = begin();
+  const [page, server, told] = begin(t);
   page.away(false);
   for (const name of ['first', 'second']) server.edit(recipe([name]), [0], false, (said) => told.push([name, said]));
   await soon();
@@ -102,8 +101,7 @@ test('while the server is away the last question of a kind is kept, asked when i
 });
 
 test('a question that breaks off is asked again, once the server is there', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout'] });
-  const [page, server, told] = begin();
+  const [page, server, told] = begin(t);
   server.save(recipe(), 'photo', 0, 'same', (said) => told.push(said));
   await soon();
   page.say(1, { broken: true });
@@ -122,8 +120,8 @@ test('a question that breaks off is asked again, once the server is there', asyn
   assert.equal(told.length, 1);
 });
 
-test('a file is sent again with its question, and not to the end when another one is opened', async () => {
-  const [page, server] = begin(), [first, second] = ['a.jpg', 'b.jpg'].map((name) => new File(['1'], name));
+test('a file is sent again with its question, and not to the end when another one is opened', async (t) => {
+  const [page, server] = begin(t), [first, second] = ['a.jpg', 'b.jpg'].map((name) => new File(['1'], name));
   server.open(first, () => {});
   await soon();
   server.open(second, () => {});
@@ -140,8 +138,8 @@ test('a file is sent again with its question, and not to the end when another on
   assert.deepEqual(page.asked.map(([, { path }]) => path), ['/uploads/b', '/uploads/c']);
 });
 
-test('a file that is too large is refused before it is sent', async () => {
-  const [page, server] = begin();
+test('a file that is too large is refused before it is sent', async (t) => {
+  const [page, server] = begin(t);
   const said = await new Promise((tell) => { server.readMask({ name: 'big.png', size: 2 * 2 ** 20 }, tell); });
   assert.equal(said.error, 'big.png has 2 MB; at most 1 MB can be opened.');
   assert.deepEqual([page.asked, page.uploads], [[], []]);

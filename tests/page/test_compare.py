@@ -6,8 +6,7 @@ import threading
 
 import numpy as np
 
-from demo import editing
-from demo import visit as handlers
+from demo import editing, handlers, models, sessions
 from ranlen import retouch
 from ranlen.recipe import parse_recipe
 from tests.browser import EDITOR, IN_BROWSER, click, idle, upload
@@ -30,9 +29,9 @@ def wanted(page, method):
     """Likewise, of the frame that the server makes of what is done."""
     done = parse_recipe(page.evaluate(f"{EDITOR}.recipe()"))
     (subject,) = done.subjects
-    session = next(reversed(handlers.VISITORS.asked.values()))
-    finder = handlers.segmenter()[0]
-    light = editing.lighting(session, subject, f"{done.backbone}-{method}", finder, handlers.load)
+    session = next(reversed(sessions.VISITORS.asked.values()))
+    finder = models.segmenter()[0]
+    light = editing.lighting(session, subject, f"{done.backbone}-{method}", finder, models.load)
     pixels = retouch.render(session.view, light, subject.degree).pixels
     return np.array([pixels[round(y * 300), round(x * 400)] for x, y in PLACES]).astype(int)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from demo import editing, ui, visit
+from demo import editing, handlers, models, sessions, ui
 from ranlen.io import images
 from ranlen.recipe import parse_recipe
 from tests.browser import DESKTOP, EDITOR, IN_BROWSER, click, drag, exact, idle, pixels, place, save, shares, upload
@@ -23,7 +23,7 @@ def frame_of(photo, page):
     """The server's own picture of what the page says was done."""
     done = parse_recipe(page.evaluate(f"() => {EDITOR}.recipe()"))
     session = editing.open_photo(photo)
-    return editing.light(session, done, session.view, visit.segmenter()[0], visit.load).pixels
+    return editing.light(session, done, session.view, models.segmenter()[0], models.load).pixels
 
 
 def shows_its_frame(page, photo):
@@ -77,7 +77,7 @@ def test_what_is_done_in_a_gap_of_the_network_is_sent_after_it(visit, balls):
 
 
 def test_an_answer_that_breaks_off_is_asked_again(visit, balls, monkeypatch):
-    go, marks_of = threading.Event(), ui.visit.marks_of
+    go, marks_of = threading.Event(), handlers.marks_of
     asked = []
 
     def slow(*given):
@@ -85,7 +85,7 @@ def test_an_answer_that_breaks_off_is_asked_again(visit, balls, monkeypatch):
         assert len(asked) > 1 or go.wait(60)
         return marks_of(*given)
 
-    monkeypatch.setattr(ui.visit, "marks_of", slow)
+    monkeypatch.setattr(handlers, "marks_of", slow)
     page = visit()
     upload(page, balls)
     page.click("[data-tool=click]")
@@ -142,7 +142,7 @@ def restarted(weights_folder, tmp_path, monkeypatch):
     def start():
         stop()
         monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / str(len(pages))))
-        monkeypatch.setattr(visit, "VISITORS", visit.Visitors(60))
+        monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(60))
         page = ui.build()
         pages.append(page)
         return page.launch(server_port=port, prevent_thread_lock=True, quiet=True, **ui.LAUNCH)[1]
@@ -232,10 +232,11 @@ def test_starting_over_can_be_undone_and_closing_forgets(visit, balls):
 @pytest.mark.parametrize(
     ("without", "said"),
     [
-        ("delete window.indexedDB; Object.defineProperty(window, 'indexedDB', { get() { throw new Error('private'); } });",
+        ("Object.defineProperty(window, 'indexedDB', { get() { throw new Error('private'); } });",
          "it keeps nothing, as in a private window"),
         ("const put = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function (...given) {"
-         " if (this.name === 'photos') throw new DOMException('full', 'QuotaExceededError'); return put.apply(this, given); };",
+         " if (this.name === 'photos') throw new DOMException('full', 'QuotaExceededError');"
+         " return put.apply(this, given); };",
          "it has no room for this photo"),
     ],
 )  # fmt: skip

@@ -182,7 +182,7 @@ def test_help_is_where_it_is_needed(visit, photo):
 
 
 def test_a_photo_that_the_server_forgot_is_told(visit, photo):
-    from demo.visit import VISITORS
+    from demo.sessions import VISITORS
 
     page = visit()
     upload(page, photo)
