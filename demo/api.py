@@ -209,4 +209,5 @@ async def areas(photo: str, mask: str | None, done: Any, transition: float | Non
 
 def masked(photo: str, mask: str, transition: float | None) -> RegionMask:
     """The areas of a photo from a mask file."""
-    return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)
+    core, found = images.read_subject(mask, images.read(photo).size)
+    return retouch.region_mask(core, transition=transition, found=found)

@@ -226,8 +226,8 @@ def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     if session is None:
         return answer("mask", data, lost=True)
     try:
-        core = images.read_mask(uploaded(data.get("path")), session.size)
-        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size)))
+        core, found = images.read_subject(uploaded(data.get("path")), session.size)
+        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size), found=found))
     except (EditError, images.ImageError) as error:
         return answer("mask", data, error=sentence(error))
 

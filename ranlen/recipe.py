@@ -31,7 +31,7 @@ from ranlen.facts import (
     Side,
 )
 from ranlen.geometry import Size
-from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
+from ranlen.masks.edits import Edit, EditError, brief, is_found, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
@@ -132,7 +132,7 @@ def subject_areas(
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
     core = rasterise(subject.edits, size, found.get(question))
-    mask = retouch.region_mask(core, transition=subject.transition, grow=subject.grow, found=bool(question))
+    mask = retouch.region_mask(core, transition=subject.transition, grow=subject.grow, found=is_found(subject.edits))
     return mask, found
 
 

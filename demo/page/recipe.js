@@ -3,7 +3,9 @@
 
 import { clamp } from './settings.js';
 
-export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));  // asks the segmenter
+// Whether a segmenter is asked, and whether one found the subject, here or before it became a file.
+export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));
+export const isFound = (edits, limits) => finds(edits, limits) || edits.some((edit) => edit?.found === true);
 
 let made = Date.now();                       // a number for each subject, of none that was kept from before
 export function blankSubject({ settings }) {
@@ -21,7 +23,7 @@ export function adopt(data, limits) {
     throw new Error('This file is not a saved recipe.');
   }
   const subjects = data.subjects.slice(0, limits.subjects).map((each) => {
-    const found = finds(each.edits, limits);
+    const found = isFound(each.edits, limits);
     const values = Object.entries(limits.settings).map(([name, one]) => {
       const value = each[name] ?? (found ? one.found : one.default);
       return [name, clamp(Number(value) || 0, one.min, one.max)];
