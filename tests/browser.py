@@ -18,6 +18,8 @@ IN_BROWSER = [
 ]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+# How far the bar at the bottom goes.
+SHARE = "getComputedStyle(document.querySelector('.rl-busy')).getPropertyValue('--share')"
 EDITOR = "document.querySelector('.rl-there').ranlen"
 
 

@@ -45,7 +45,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
     grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
-    clear: () => setSubject({ edits: [] }),
+    clear: editing.clear,
     add: addSubject, remove: removeSubject,
   };
   const can = {                              // the others always

@@ -33,7 +33,7 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
   function fetchPhoto(source, then) {
     store.set({ opening: true, working: { words: 'Opening…', share: null } });
     server.open(source, (said) => {
-      if (said.share !== undefined) { store.set({ working: sending(said) }); return; }
+      if (said.share !== undefined) { store.set({ working: carried('Sending', said) }); return; }
       store.set({ opening: false, working: null });
       if (said.error) warn({ message: said.error });
       else then({ ...said, source });
@@ -82,20 +82,18 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
   }
   function saveRecipe() {
     const { recipe, photo } = store.state;
-    const text = JSON.stringify(plain(recipe), null, 1), url = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
-    download(url, `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
+    download(new Blob([JSON.stringify(plain(recipe), null, 1)], { type: 'application/json' }), `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
     store.set({ saved: recipe });
   }
 
   function openMask(file) {
     server.readMask(file, (said) => {
       if (said.lost) whenFound(() => openMask(file));
-      else if (said.share !== undefined) store.set({ working: sending(said) });
+      else if (said.share !== undefined) store.set({ working: carried('Sending', said) });
       else {
         store.set({ working: null });
         if (said.error) warn({ message: said.error });
-        else editing.setSubject({ edits: [said.edit] });
+        else editing.replaceEdits([said.edit]);
       }
     });
   }
@@ -105,12 +103,13 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
     const { recipe, current } = store.state;
     if (!isMarked(store.state)) { done(false); return; }
     store.set({ saving: true });
-    server.save(plain(recipe), what, current, format, ({ step, share, error, lost, loses, url, name, bytes }) => {
+    server.save(plain(recipe), what, current, format, ({ step, share, seconds, error, lost, loses, file, name, bytes }) => {
+      if (seconds !== undefined) { store.set({ working: carried('Receiving', { share, seconds }) }); return; }
       if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
       if (lost) { whenFound(() => save(what, format).then(done)); return; }
       store.set({ saving: false, working: null });
       if (error) { warn({ message: error }); done(false); return; }
-      download(url, name);
+      download(file, name);
       store.set({
         notice: { text: `Saved ${name} (${(bytes / 2 ** 20).toFixed(1)} MB)${loses ? `: ${loses}` : ''}`, good: true },
         ...(what === 'photo' ? { saved: recipe } : {}),
@@ -122,21 +121,28 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
   return { openFile, open, close, restore, openRecipe, saveRecipe, openMask, save };
 }
 
-// How far a file is sent.
-const sending = ({ share, seconds }) => ({
-  words: share < 1 ? `Sending… ${Math.round(100 * share)} %${seconds > 2 ? `, about ${seconds > 90 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds)} s`}` : ''}` : 'Opening…',
-  share: share < 1 ? share : null, seconds: 0.3,
-});
+// How far a file has gone, either way.
+function carried(what, { share, seconds }) {
+  const left = seconds > 90 ? `, about ${Math.round(seconds / 60)} min` : seconds > 2 ? `, about ${Math.round(seconds)} s` : '';
+  return share < 1 ? { words: `${what}… ${Math.round(100 * share)} %${left}`, share, seconds: 0.3 } : { words: what === 'Sending' ? 'Opening…' : 'Saving…', share: null };
+}
 
-function download(href, name) {
-  const link = Object.assign(document.createElement('a'), { href, download: name });
+function download(blob, name) {
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
   document.body.append(link);
   link.click();
   link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
 // Photos that are dropped or pasted.
-export function listenToDrops(element, stage, take) {
+export function listenToDrops(element, stage, take, say) {
+  function takeOne(files) {
+    if (!files.length) return;
+    const file = [...files].find((each) => !/\.json$/i.test(each.name)) ?? files[0];
+    take(file);
+    if (files.length > 1) say(`One photo at a time: of ${files.length} files, ${file.name} was taken.`);
+  }
   let over = 0;
   const shown = (by) => { over = Math.max(0, by); stage.classList.toggle('rl-drop', over > 0); };
   element.addEventListener('dragenter', (event) => { event.preventDefault(); shown(over + 1); });
@@ -145,7 +151,7 @@ export function listenToDrops(element, stage, take) {
   element.addEventListener('drop', (event) => {
     event.preventDefault();
     shown(0);
-    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
+    takeOne(event.dataTransfer.files);
   });
-  document.addEventListener('paste', (event) => { if (event.clipboardData.files.length) take(event.clipboardData.files[0]); });
+  document.addEventListener('paste', (event) => takeOne(event.clipboardData.files));
 }

@@ -53,7 +53,8 @@ export async function start({ element, props }) {
   createPanel({ element, $, $$, store, editing, actions, limits });
   listenToHands(element, [main, ...compare.canvases], { store, editing, stage, wipe });
   listenToKeys(element, $, store, actions);
-  listenToDrops(element, $('.rl-stage'), files.openFile);
+  listenToDrops(element, $('.rl-stage'), files.openFile, (text) => store.set({ notice: { text, good: true } }));
+  $('.rl-empty').addEventListener('click', (event) => { if (!event.target.closest('button')) actions.act('open'); });
   for (const [selector, take] of [['.rl-file', files.openFile], ['.rl-maskfile', files.openMask], ['.rl-recipefile', files.openRecipe]]) {
     $(selector).addEventListener('change', (event) => { if (event.target.files[0]) take(event.target.files[0]); event.target.value = ''; });
   }

@@ -5,6 +5,7 @@
 //                                  may be tell({ error }), in words, or tell({ broken: true }), no connection
 //   drop(event)                    nobody waits for it any more; `event` is what `ask` gives
 //   upload(file, tell, signal)     its path on the server; tell({ share, seconds }) of what is sent and how long the rest takes
+//   download(path, tell)           what lies there, likewise
 //   stay(tell)                     be there: tell(true) when the server is reached, tell(false) when it is not, for good
 //
 // `questions` are Gradio's numbers by kind, `props` the names of their answers, `session` this visitor's name.
@@ -72,18 +73,12 @@ export function createQueue({ questions, props, session }) {
       body: JSON.stringify({ session_hash: session, fn_index: questions[event.kind], event_id: event.id }) }).catch(() => {});
   }
 
-  // By XMLHttpRequest, which tells how much of it is sent.
-  const upload = (file, tell, signal) => new Promise((done, fail) => {
-    const request = new XMLHttpRequest(), form = new FormData(), began = performance.now();
+  function upload(file, tell, signal) {
+    const form = new FormData();
     form.append('files', file);
-    request.open('POST', asked('upload'));
-    request.upload.onprogress = ({ loaded, total }) => tell({ share: loaded / total, seconds: (performance.now() - began) / 1000 * (total / loaded - 1) });
-    request.onload = () => (request.status === 200 ? done(JSON.parse(request.responseText)[0]) : fail(new Error(`${file.name} was not taken: ${wordsOf(request)}`)));
-    request.onerror = () => fail(new TypeError('no connection'));
-    request.onabort = () => fail(new DOMException('another one was opened', 'AbortError'));
-    signal.addEventListener('abort', () => request.abort());
-    request.send(form);
-  });
+    return carry('POST', asked('upload'), 'json', form, tell, signal).then(([path]) => path);
+  }
+  const download = (path, tell) => carry('GET', asked(`file=${path}`), 'blob', null, tell);
 
   async function stay(tell) {
     for (let told = true, tries = 0; ; tries += 1) {
@@ -101,7 +96,7 @@ export function createQueue({ questions, props, session }) {
     }
   }
 
-  return { ask, drop, upload, stay };
+  return { ask, drop, upload, download, stay };
 }
 
 // The lines of an answer that goes on; an error where it breaks off or nothing comes.
@@ -128,9 +123,20 @@ async function* lines(address) {
   }
 }
 
-function wordsOf(request) {
-  try { return JSON.parse(request.responseText).detail; } catch { return `the server said ${request.status}`; }
-}
+// By XMLHttpRequest, which tells how much of a file has gone either way.
+const carry = (method, address, kind, body, tell, signal) => new Promise((done, fail) => {
+  const request = new XMLHttpRequest(), began = performance.now();
+  request.open(method, address);
+  request.responseType = kind;
+  (body ? request.upload : request).onprogress = ({ loaded, total }) => {
+    if (loaded && total) tell({ share: loaded / total, seconds: (performance.now() - began) / 1000 * (total / loaded - 1) });
+  };
+  request.onload = () => (request.status === 200 ? done(request.response) : fail(new Error(`The server refused the file: ${request.response?.detail ?? request.status}.`)));
+  request.onerror = () => fail(new TypeError('no connection'));
+  request.onabort = () => fail(new DOMException('another one was opened', 'AbortError'));
+  signal?.addEventListener('abort', () => request.abort());
+  request.send(body);
+});
 
 // On a ZeroGPU Space, the page around this one says whose share of GPU time a question takes.
 function headersOfSpace() {

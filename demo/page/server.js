@@ -7,7 +7,8 @@
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   save(recipe, what, index, format, tell)      { step, share } of what is being done, then { url, name, bytes, loses: in words }
+//   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
+//                                              it is received, then { file, name, bytes, loses: in words }
 //   readMask(File, tell)                         { share, seconds }, then { edit }
 //
 // `resume(key)` says which photo was open before the page was loaded again.
@@ -137,14 +138,24 @@ export function connect(queue, most, here) {
     });
   }
 
+  function save(...given) {
+    const [recipe, what, index, format, tell] = given;
+    ask('save', about({ recipe, what, index, format }), async ({ path, ...said }) => {
+      if (!path) { tell(said); return; }
+      try { tell({ ...said, file: await queue.download(path, tell) }); }
+      catch (error) {
+        if (error instanceof TypeError) save(...given);  // no connection
+        else tell({ error: error.message });
+      }
+    });
+  }
+
   return {
     open,
     edit: (recipe, wanted, drawn, tell) => ask('edit', about({ recipe, wanted }), tell, drawn),
     exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
     compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
-    save(recipe, what, index, format, tell) {
-      ask('save', about({ recipe, what, index, format }), ({ path, ...said }) => tell(path ? { ...said, url: addressOf(`file=${path}`) } : said));
-    },
+    save,
     readMask: (file, tell) => ask('loadmask', sent(file), tell),
     resume: (known) => { key = known; },
   };

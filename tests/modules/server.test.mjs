@@ -12,6 +12,7 @@ function fake() {
     asked, uploads,
     ask(kind, data, tell) { asked.push([kind, data]); tells.push(tell); return { kind }; },
     drop() {},
+    download: async () => new Blob(),
     upload: (file, tell, signal) => new Promise((done, fail) => {
       uploads.push({ file, tell, done });
       signal.addEventListener('abort', () => fail(new DOMException('', 'AbortError')));
@@ -117,6 +118,7 @@ test('a question that breaks off is asked again, once the server is there', asyn
   await soon();
   assert.equal(page.asked.length, 3);
   page.say(3, { path: 'a', name: 'a.jpg' });
+  await soon();
   assert.equal(told.length, 1);
 });
 
