@@ -2,7 +2,7 @@
 // more, after a restart for one, is sent again.
 
 import { WHOLE } from './geometry.js';
-import { adopt, plain } from './recipe.js';
+import { adopt, blank, plain } from './recipe.js';
 import { isMarked, isUnsaved } from './store.js';
 
 const MOST_RECIPE = 20 * 2 ** 20;            // bytes
@@ -65,10 +65,12 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
   }
   store.subscribe(['lost'], sendAgain);
 
-  // What the browser kept of this tab.
+  // What the browser kept of this tab, a page of another version perhaps: its recipe is read as a file is.
   function restore(was) {
+    const { recipe } = was, now = blank(limits);
+    const same = recipe.ranlen === now.ranlen && recipe.subjects.every((each) => Object.keys(now.subjects[0]).every((name) => name in each));
     server.resume(was.photo.key);
-    store.set(was);
+    store.set(same ? was : { ...was, ...editing.afresh(adopt(plain(recipe), limits)) });
   }
 
   async function openRecipe(file) {

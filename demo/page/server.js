@@ -3,7 +3,7 @@
 //
 //   open(File or { example }, tell)              { share, seconds } while it is sent, then { bitmap, picture: its PNG, key,
 //                                                name, size: [width, height] of the file, recipe or null }
-//   edit(recipe, wanted, drawn, tell)            { looking: seconds left or null }, then { marks }, then { marks, lights, done };
+//   edit(recipe, wanted, drawn, tell)            { encoding: seconds left or null }, then { marks }, then { marks, lights, done };
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
@@ -20,7 +20,7 @@ import { addressOf } from './queue.js';
 
 const PATIENCE = 120000;                     // milliseconds without a word
 const AGAIN = 1000;                          // until a question that broke off is asked again
-const unfinished = (said) => said.step !== undefined || said.share !== undefined || said.looking !== undefined || (said.marks && !said.done && !said.error);
+const unfinished = (said) => said.step !== undefined || said.share !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
 
 // `queue` is that of queue.js; `most` is the largest file, in MB; `here(there)` is called when the server goes or comes back,
@@ -29,12 +29,12 @@ export function connect(queue, most, here) {
   const busy = new Map(), next = new Map(), latest = new Map();  // questions by kind: under way, to come, last asked
   let there = true, key = null;              // whether the server is; that of the photo it is asked about
 
-  // `passing`: it need not wait for one that waits for a look at the photo.
+  // `passing`: it need not wait for one that waits for the photo to be encoded.
   function ask(kind, data, tell, passing = false) {
     const question = { kind, data, tell, abort: new AbortController() }, before = busy.get(kind);
     latest.set(kind, question);
     next.delete(kind);
-    if (before && !(passing && before.looking)) {
+    if (before && !(passing && before.encoding)) {
       next.set(kind, question);
       if (!before.event) before.abort.abort();  // a file that is still being sent
     } else send(question);
@@ -71,7 +71,7 @@ export function connect(queue, most, here) {
       return;
     }
     if (mine) {
-      question.looking = said.looking !== undefined;
+      question.encoding = said.encoding !== undefined;
       if (unfinished(said)) wait(question);
       else free(question);
     }

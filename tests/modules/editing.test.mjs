@@ -39,14 +39,14 @@ test('a slider that moves is one step, two moves are two', () => {
   assert.equal(subject().degree, 1);
 });
 
-test('the first edit says which soft edge suits, unless somebody has set one', () => {
-  for (const [edit, before, after] of [[prompt, {}, 0.04], [stroke, {}, 0.1], [prompt, { transition: 0.2 }, 0.2]]) {
+test('the first edit says which feather suits, unless somebody has set one', () => {
+  for (const [edit, before, after] of [[prompt, {}, 0.04], [stroke, {}, 0.1], [prompt, { feather: 0.2 }, 0.2]]) {
     const { editing, subject } = made();
     editing.setSubject(before);
     editing.addEdit(edit);
-    assert.equal(subject().transition, after);
+    assert.equal(subject().feather, after);
     editing.addEdit(prompt);
-    assert.equal(subject().transition, after);
+    assert.equal(subject().feather, after);
   }
 });
 
@@ -56,19 +56,19 @@ test('a mask that was found gets the edge of what is found, a painted one that o
     const { editing, subject } = made();
     if (before) editing.addEdit(before);
     editing.replaceEdits([edit]);
-    assert.equal(subject().transition, after);
+    assert.equal(subject().feather, after);
     editing.undo();
     assert.equal(subject().edits.length, before ? 1 : 0);
   }
 });
 
 test('clearing forgets the edge of what was found, and no edge that somebody chose', () => {
-  for (const [edit, before, after] of [[prompt, {}, 0.1], [prompt, { transition: 0.2 }, 0.2], [stroke, { transition: 0.04 }, 0.04]]) {
+  for (const [edit, before, after] of [[prompt, {}, 0.1], [prompt, { feather: 0.2 }, 0.2], [stroke, { feather: 0.04 }, 0.04]]) {
     const { editing, subject } = made();
     editing.setSubject(before);
     editing.addEdit(edit);
     editing.clear();
-    assert.deepEqual([subject().edits, subject().transition], [[], after]);
+    assert.deepEqual([subject().edits, subject().feather], [[], after]);
   }
 });
 

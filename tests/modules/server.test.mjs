@@ -53,7 +53,7 @@ test('what is drawn does not wait for a look at the photo, and other questions d
   server.edit(recipe(), [0], true, () => {});
   await soon();
   assert.equal(page.asked.length, 1);
-  page.say(1, { looking: 20 });
+  page.say(1, { encoding: 20 });
   server.edit(recipe(), [0], true, () => {});
   server.compare(recipe(), 0, true, () => {});
   await soon();

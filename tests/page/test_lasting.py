@@ -272,3 +272,29 @@ def test_a_tab_that_was_duplicated_goes_its_own_way(visit, balls):
     page.wait_for_selector(".rl-there")
     assert json.loads(json.dumps(page.evaluate(f"() => {EDITOR}.recipe().subjects[0].degree"))) == 1
     shows_its_frame(page, balls)
+
+
+def test_what_a_page_of_before_kept_is_read_in_the_words_of_now(visit, balls):
+    page = visit()
+    upload(page, balls)
+    click(page, 0.325, 0.5)
+    address = page.url
+    page.goto("about:blank")
+    other = page.context.new_page()
+    other.goto(address)
+    other.evaluate(
+        """() => new Promise((done) => { const request = indexedDB.open('ranlen', 1);
+        request.onsuccess = () => {
+          const works = request.result.transaction('works', 'readwrite').objectStore('works');
+          works.openCursor().onsuccess = ({ target: { result } }) => {
+            const edits = [{ tool: 'click', at: [0.325, 0.5], radius: 0.2, add: true }];
+            const subjects = [{ id: 1, edits, degree: 1.5, transition: 0.2, grow: 'in' }];
+            result.update({ ...result.value, recipe: { ranlen: 1, backbone: 'deepupe', subjects } });
+            works.transaction.oncomplete = () => { request.result.close(); done(); };
+          }; }; })"""
+    )
+    page.go_back()
+    page.wait_for_selector(".rl-there")
+    (subject,) = page.evaluate(f"() => {EDITOR}.recipe().subjects")
+    assert (subject["degree"], subject["feather"], subject["feather_side"]) == (1.5, 0.2, "in")
+    shows_its_frame(page, balls)
