@@ -33,7 +33,7 @@ from ranlen.facts import (
     Side,
 )
 from ranlen.geometry import Size
-from ranlen.masks.edits import Edit, EditError, brief, decode, parse_edits, rasterise, read_json
+from ranlen.masks.edits import Edit, EditError, brief, decode, is_found, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
@@ -143,7 +143,8 @@ def subject_areas(
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
     core = rasterise(subject.edits, size, found.get(question))
-    mask = retouch.region_mask(core, feather=subject.feather, feather_side=subject.feather_side, found=bool(question))
+    feather, side = subject.feather, subject.feather_side
+    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
     return mask, found
 
 

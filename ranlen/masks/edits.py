@@ -8,7 +8,7 @@ The page sends this list, a recipe holds it and the command line reads it; all d
     {"tool": "circle", "at": [x, y], "radius": r, "add": true}
     {"tool": "rectangle", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
-    {"tool": "mask", "size": [height, width], "bits": "...", "add": true}
+    {"tool": "mask", "size": [height, width], "bits": "...", "add": true, "found": false}
     {"tool": "invert"}
     {"tool": "grow", "by": r}
     {"tool": "fill"}
@@ -16,8 +16,8 @@ The page sends this list, a recipe holds it and the command line reads it; all d
 with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
 three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
 bounding box, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `circle`,
-`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`). `grow` below 0 shrinks, `fill` closes
-holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
+`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`) and a segmenter had found, or not.
+`grow` below 0 shrinks, `fill` closes holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import reprlib
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 import numpy as np
@@ -50,7 +50,6 @@ Coordinate = Annotated[float, Meta(ge=-1e300, le=1e300)]  # finite; a stroke may
 Place = tuple[Coordinate, Coordinate]  # x, y, each from 0 to 1
 Radius = Annotated[float, Meta(gt=0, le=2)]
 Length = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
-T = TypeVar("T")
 
 
 class EditError(ValueError):
@@ -134,10 +133,11 @@ class Brush(Mark, frozen=True, tag="brush"):
 
 
 class Mask(Mark, frozen=True, tag="mask"):
-    """What a file held: one bit a pixel, row by row, deflated; as JSON in base64."""
+    """What a file held, one bit a pixel, row by row, deflated (in JSON: base64); `found` where a segmenter found it."""
 
     size: tuple[Length, Length]
     bits: bytes = b""
+    found: bool = False
 
     def __post_init__(self) -> None:
         height, width = self.size
@@ -197,6 +197,7 @@ EXPECTED = {  # of an attribute in JSON, for who got it wrong
     "radius": '"radius" is above 0 and at most 2 short sides',
     "add": '"add" is true or false',
     "larger": '"larger" is true or false',
+    "found": '"found" is true or false',
     "by": '"by" is from -1 to 1 short sides, and not 0',
     "size": f'"size" is [height, width], at most {MAX_SIDE} each',
     "bits": '"bits" are not a packed mask',
@@ -255,6 +256,11 @@ def decode(entry: Any, kind: Any, name: str, expected: Mapping[str, str]) -> Any
         raise EditError(f"{name}: {what}; got {brief(got)}") from None
 
 
+def is_found(edits: Sequence[Edit]) -> bool:
+    """Whether a segmenter finds the subject, or found what a mask in the list holds."""
+    return any(isinstance(edit, Prompt) or (isinstance(edit, Mask) and edit.found) for edit in edits)
+
+
 def read_edits(path: Path) -> list[Edit]:
     """Read an edit list from a JSON file.
 
@@ -286,10 +292,11 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
     return core
 
 
-def pack(core: np.ndarray) -> dict[str, Any]:
+def pack(core: np.ndarray, *, found: bool = False) -> dict[str, Any]:
     """Booleans (H, W) as an edit for a JSON file, see `Mask`."""
     height, width = core.shape
-    return msgspec.to_builtins(Mask(size=(height, width), bits=zlib.compress(np.packbits(core).tobytes(), 9)))
+    bits = zlib.compress(np.packbits(core).tobytes(), 9)
+    return msgspec.to_builtins(Mask(size=(height, width), bits=bits, found=found))
 
 
 def pixel(place: Place, size: Size) -> Point:
