@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 DEPTH = threading.Lock()  # how deep a HEIC gets is a setting of the whole library
 
 
-def again(photo: Photo) -> bytes:
-    """The file that a photo came from, with its pixels as they are now."""
+def again(photo: Photo) -> Callable[[], bytes]:
+    """What gives the file that a photo came from, with its pixels as they are now; of a JPEG, it holds the changes."""
     assert photo.file is not None
     data, found = photo.file.data, photo.file.found
     pixels = decode.turned_back(photo.pixels, found.orientation)
@@ -29,23 +31,22 @@ def again(photo: Photo) -> bytes:
         before = decode.picture(data).channels
         after = _stored(before, pixels, found)
         if found.kind == "TIFF":
-            return tiff.rewrite(data, after)
-        changed = jpeg.changes(data, before, after)
-        del before, after  # blocks take six bytes a pixel
-        return jpeg.rewrite(data, changed)
+            return functools.partial(tiff.rewrite, data, after)
+        return functools.partial(jpeg.rewrite, data, jpeg.changes(data, before, after))
     alpha = None if photo.alpha is None else decode.turned_back(photo.alpha[..., None], found.orientation)
     channels = _channels(pixels, alpha, photo.grey)
     if found.kind == "PNG":
-        return png.rewrite(data, channels)
+        return functools.partial(png.rewrite, data, channels)
     if found.kind == "TIFF":
-        return tiff.rewrite(data, channels)
+        return functools.partial(tiff.rewrite, data, channels)
     block = exif.without_thumbnail(found.exif) if found.exif else None
     icc = None if found.code else found.icc
     if found.kind == "WEBP":
-        return _webp(channels, icc, block, found.xmp, {"lossless": True} if not found.lossy else {})
+        how = {} if found.lossy else {"lossless": True}
+        return functools.partial(_webp, channels, icc, block, found.xmp, how)
     if found.kind == "HEIF":
-        return _heif(channels, icc, block, found.xmp, found)
-    return _bmp(channels)
+        return functools.partial(_heif, channels, icc, block, found.xmp, found)
+    return functools.partial(_bmp, channels)
 
 
 def new(photo: Photo, kind: str, quality: int) -> bytes:
