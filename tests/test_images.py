@@ -21,7 +21,7 @@ from ranlen.io.images import ImageError, Photo
 SIZE = (40, 60)
 LOSSLESS = (".png", ".tif", ".bmp")
 needs_heic = pytest.mark.skipif(not images.HEIC, reason="pillow-heif is not installed")
-SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", pytest.param(".heic", marks=needs_heic)]
+SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif", pytest.param(".heic", marks=needs_heic)]
 
 
 @functools.cache  # it holds the second it was made in

@@ -20,7 +20,7 @@ import tifffile
 from PIL import Image
 
 from ranlen.cli import batch
-from ranlen.io import exif, images, jpeg, png
+from ranlen.io import avif, colour, exif, images, jpeg, png
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 
@@ -409,6 +409,37 @@ def test_a_lossless_webp_stays_lossless(alpha, tmp_path):
     assert images.remarks(images.read(tmp_path / "in.webp"), "WEBP") == []
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("primaries", [1, 12])
+def test_an_avif_keeps_its_depth_colours_and_words(bits, primaries, tmp_path):
+    pixels = DEEP if bits > 8 else scene()
+    data = avif.encode(pixels, colour.by_code(primaries, 13), tiff_block(), b"<x:xmpmeta/>", bits=bits, quality=95)
+    written = through(data, tmp_path, ".avif")
+    before, after = (images.read(tmp_path / f"{name}.avif") for name in ("in", "out"))
+    assert after.file.found.bits == bits
+    assert (after.icc is None) == (primaries == 1)
+    assert (after.icc, after.exif, after.xmp) == (before.icc, tiff_block(), b"<x:xmpmeta/>")
+    white = 255 if bits == 8 else 65535
+    assert np.abs(after.pixels.astype(int) - before.pixels)[~LIT].mean() < white / 100
+    assert "AVIF changes pixels" in images.remarks(before, "AVIF")[0]
+    assert Image.open(io.BytesIO(written)).info["exif"] == exif.NAME + tiff_block()  # by another reader
+
+
+def test_colours_that_an_avif_names_by_code_become_a_profile_and_its_film_is_named(tmp_path):
+    data = saved(Image.new("RGB", (16, 16), (200, 60, 60)), "AVIF", quality=100, subsampling="4:4:4")
+    code = data.index(b"colrnclx") + 8
+    (tmp_path / "a.avif").write_bytes(data[:code] + struct.pack(">HH", 12, 13) + data[code + 4 :])
+    photo = images.read(tmp_path / "a.avif")
+    assert np.abs(images.preview(photo, 8)[0, 0].astype(int) - GAMUTS["code"][1]).max() <= 4
+    photo.write(tmp_path / "b.avif")
+    assert images.read(tmp_path / "b.avif").icc == photo.icc
+    (tmp_path / "a.avif").write_bytes(data[:code] + struct.pack(">HH", 9, 16) + data[code + 4 :])
+    with pytest.raises(ImageError, match="AVIF in HDR"):
+        images.read(tmp_path / "a.avif")
+    (tmp_path / "a.avif").write_bytes(saved(RGB, "AVIF", save_all=True, append_images=[RGB.rotate(180)]))
+    assert "2 pictures" in images.remarks(images.read(tmp_path / "a.avif"), "AVIF")[1]
+
+
 @needs_heic
 @pytest.mark.parametrize("primaries", [1, 9, 12])
 def test_a_deep_heic_stays_deep_and_in_its_colours(primaries, tmp_path):
@@ -459,7 +490,7 @@ def test_exiftool_reads_the_same_words_before_and_after(kind, tmp_path):
     assert {name: after.get(name) for name in before} == before
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", pytest.param(".heic", marks=needs_heic)])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif", pytest.param(".heic", marks=needs_heic)])
 def test_words_of_a_jpeg_go_along_into_another_kind(suffix, tmp_path):
     (tmp_path / "a.jpg").write_bytes(with_words(saved(RGB, "JPEG"), tiff_block(">", thumbnail=saved(RGB, "JPEG"))))
     images.read(tmp_path / "a.jpg").write(tmp_path / f"b{suffix}")
@@ -525,7 +556,9 @@ def test_a_raw_becomes_a_tiff_beside_others(tmp_path):
         images.format_of("a.nef")
 
 
-@pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".JPG", ".apng", ".dib", pytest.param(".hif", marks=needs_heic)])
+@pytest.mark.parametrize(
+    "suffix", [".jpe", ".jfif", ".JPG", ".apng", ".dib", ".AVIF", pytest.param(".hif", marks=needs_heic)]
+)
 def test_suffixes_by_which_others_call_them(suffix, tmp_path):
     Photo(scene()).write(tmp_path / f"a{suffix}")
     assert images.read(tmp_path / f"a{suffix}").size == SIZE

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw"
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF or a camera's raw"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """Pictures out of the bytes of files, a function for each kind: channels as they are stored, and what is said of them.
 
 Which library reads what was decided by odd files: simplejpeg and Pillow JPEG, libvips PNG and TIFF in all their
-layouts, Pillow WebP and BMP, libheif HEIC at its own depth, LibRaw a camera's own files.
+layouts and AVIF, Pillow WebP and BMP, libheif HEIC at its own depth, LibRaw a camera's own files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from ranlen.io import colour, exif, jpeg, png, tiff
+from ranlen.io import avif, colour, exif, jpeg, png, tiff
 from ranlen.io.colour import Code, ColourError
 
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
@@ -48,7 +48,7 @@ class Picture:
     """What a file holds.
 
     Attributes:
-        kind: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF" or "RAW".
+        kind: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF" or "RAW".
         channels: (H, W, C), uint8 or uint16, as stored, before it is turned upright: grey, grey and alpha, RGB, RGB and
             alpha (not multiplied in), each with what else the file holds; or four inks.
         orientation: one of the eight of EXIF.
@@ -94,7 +94,7 @@ def picture(data: bytes) -> Picture:
                 if block and len(block) > MAX_METADATA:
                     raise ImageError(_too_much(what, len(block)))
             return replace(found, channels=_three_axes(found.channels))
-    known = "JPEG, PNG, WebP, TIFF, BMP, HEIC, or a camera's raw"
+    known = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF, or a camera's raw"
     raise ImageError(f"not an image of a known kind ({known})")
 
 
@@ -198,12 +198,31 @@ def _heif(data: bytes) -> Picture:
     if channels.dtype == np.uint16:
         channels = channels | (channels >> bits)  # white is white
     block = said.get("exif")
-    block = block.removeprefix(exif.NAME) if block else None
-    if block and exif.orientation(block) != 1:
-        block = exif.upright(block)  # libheif has turned it
+    block = _turned(block.removeprefix(exif.NAME) if block else None)
     return Picture(
         "HEIF", channels, 1, icc, block, said.get("xmp"), code=code, bits=bits, lossy=True, frames=len(file),
         chroma=said.get("chroma") or 420,
+    )  # fmt: skip
+
+
+def _turned(block: bytes | None) -> bytes | None:
+    """EXIF of a picture that libheif has turned."""
+    return exif.upright(block) if block and exif.orientation(block) != 1 else block
+
+
+def _avif(data: bytes) -> Picture:
+    image = _lazy(pyvips.Image.heifload_buffer, data)
+    _check_size(image.width, image.height)
+    icc, block, xmp = avif.words(image)
+    code = avif.code(data) if icc is None else None
+    if code and code[1] in (colour.PQ, colour.HLG):  # which could not be said again
+        raise ImageError("an AVIF in HDR (PQ or HLG); convert it to HEIC or PNG")
+    channels, bits = _array(image), image.get("bits-per-sample")
+    if channels.itemsize == 2:
+        channels = channels | (channels >> bits)  # white is white
+    return Picture(
+        "AVIF", channels, 1, icc or (colour.by_code(*code) if code else None), _turned(block), xmp, bits=bits,
+        lossy=True, frames=2 if data[8:12] == b"avis" else image.get("n-pages"),
     )  # fmt: skip
 
 
@@ -288,7 +307,8 @@ KINDS: list[tuple[Callable[[bytes], Any], Callable[[bytes], Picture]]] = [
     (_is_tiff, _tiff),
     (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp),
     (lambda data: data.startswith(b"BM"), _bmp),
-    (lambda data: data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"), _heif),
+    (avif.is_avif, _avif),
+    (lambda data: data[4:8] == b"ftyp", _heif),
 ]
 
 

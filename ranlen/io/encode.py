@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from ranlen.io import colour, decode, exif, jpeg, png, tiff
+from ranlen.io import avif, colour, decode, exif, jpeg, png, tiff
 from ranlen.io.decode import ImageError, Picture
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def again(photo: Photo) -> Callable[[], bytes]:
         return functools.partial(_webp, channels, icc, block, found.xmp, how)
     if found.kind == "HEIF":
         return functools.partial(_heif, channels, icc, block, found.xmp, found)
+    if found.kind == "AVIF":
+        return functools.partial(_avif, channels, found.icc, block, found.xmp, found.bits)
     return functools.partial(_bmp, channels)
 
 
@@ -60,6 +62,8 @@ def new(photo: Photo, kind: str, quality: int) -> bytes:
         return tiff.encode(channels, photo.icc, block, photo.xmp)
     if kind == "HEIF":
         return _heif(channels, photo.icc, block, photo.xmp, None, quality)
+    if kind == "AVIF":
+        return _avif(channels, photo.icc, block, photo.xmp, 8 if channels.itemsize == 1 else 10, quality)
     channels = to_8_bit(channels)
     if kind == "JPEG":
         return jpeg.encode(channels, photo.icc, block, photo.xmp, quality=quality)
@@ -97,11 +101,21 @@ def _stored(before: np.ndarray, pixels: np.ndarray, found: Picture) -> np.ndarra
 def _webp(
     channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, how: dict[str, Any]
 ) -> bytes:
-    if channels.shape[2] == 2:  # WebP knows no grey
-        channels = channels[..., [0, 0, 0, 1]]
+    channels = _coloured(channels)
     said = {"icc_profile": icc, "exif": exif.NAME + block if block else None, "xmp": xmp}
     how = {"quality": 96, "method": 2, "exact": True, **how}
     return _saved(_image(channels), "WEBP", **how, **{name: value for name, value in said.items() if value})
+
+
+def _avif(
+    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 92
+) -> bytes:
+    return avif.encode(_coloured(channels), icc, block, xmp, bits=bits, quality=quality)
+
+
+def _coloured(channels: np.ndarray) -> np.ndarray:
+    """Channels of a kind that knows no grey."""
+    return channels if channels.shape[2] > 2 else channels[..., [0, 0, 0, 1][: 2 + channels.shape[2]]]
 
 
 def _bmp(channels: np.ndarray) -> bytes:

@@ -34,6 +34,7 @@ FORMATS = {
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **dict.fromkeys((".bmp", ".dib"), "BMP"),
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".avif": "AVIF",
 }
 RAW = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2")
 SUFFIXES = (*FORMATS, *RAW)  # of what is read
@@ -47,7 +48,7 @@ class Photo:
         pixels: (H, W, 3), uint8 or uint16, RGB in the photo's own colour space.
         alpha: (H, W) of the same type, or none.
         grey: the file had one channel; `pixels` repeats it.
-        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF" or "RAW".
+        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF" or "RAW".
         icc: colour profile, or none for sRGB.
         exif: EXIF block with orientation 1, or none.
         xmp: XMP packet, or none.
@@ -272,7 +273,11 @@ def remarks(photo: Photo, kind: str) -> list[str]:
     found = photo.file.found if photo.file else None
     same = found is not None and found.kind == kind
     said = []
-    if kind == "HEIF" or (kind == "WEBP" and not (same and found and not found.lossy)) or (kind == "JPEG" and not same):
+    if (
+        kind in ("HEIF", "AVIF")
+        or (kind == "WEBP" and not (same and found and not found.lossy))
+        or (kind == "JPEG" and not same)
+    ):
         named = {"HEIF": "HEIC", "WEBP": "lossy WebP"}.get(kind, kind)
         said.append(f"{named} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
     if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP", "BMP"):
