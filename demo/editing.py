@@ -103,9 +103,9 @@ def save(
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:
-    """Write what is marked, before the soft edge, as a picture of the photo's size, white on the subject."""
+    """Write what is marked, before the feather, as a picture of the photo's size, white on the subject."""
     path = folder / f"{session.path.stem}_mask.png"
-    hard = dataclasses.replace(subject, transition=0.0)
+    hard = dataclasses.replace(subject, feather=0.0)
     core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
     images.mask_photo(boolean.enlarged(core, session.size)).write(path)
     return path
@@ -125,4 +125,4 @@ def result_name(path: Path, suffix: str | None = None) -> str:
 
 
 def _marks(subject: Subject) -> Hashable:
-    return subject.edits, subject.transition, subject.grow
+    return subject.edits, subject.feather, subject.feather_side

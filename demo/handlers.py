@@ -94,7 +94,7 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
     if any(asked(recipe.subjects[i].edits) for i in wanted):
         encoded = encoding.begin(session, models.segmenter()[0])
         async for left in encoded.wait("edit"):
-            yield answer("answer", data, looking=left)
+            yield answer("answer", data, encoding=left)
         if not encoded.result.done():
             return  # the visitor has asked something newer
         if encoded.result.cancelled():

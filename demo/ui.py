@@ -64,14 +64,16 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    suits = {"transition": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
+    suits = {"feather": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
     settings = {}
     for name, (least, most) in LIMITS.items():
         drawn, found = suits.get(name) or [getattr(Subject, name)] * 2
         settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
         "settings": settings,
-        "grow": facts.SIDES,
+        "sides": facts.SIDES,
+        "recipe": facts.RECIPE_VERSION,
+        "renamed": {"tools": facts.OLD_TOOLS, "settings": facts.OLD_SETTINGS},
         "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],

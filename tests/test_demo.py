@@ -28,7 +28,7 @@ from ranlen.recipe import Recipe, Subject, parse_recipe
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError
 
-CLICK = [{"tool": "click", "at": [0.5, 0.5], "radius": 0.2}]
+CLICK = [{"tool": "circle", "at": [0.5, 0.5], "radius": 0.2}]
 
 
 class Finder:
@@ -66,8 +66,8 @@ def session(tmp_path):
     return editing.open_photo(tmp_path / "holiday.PNG")
 
 
-def subject(done, transition=0.1, grow="out", degree=1.0):
-    return Subject(tuple(parse_edits(done)), degree, transition, grow)
+def subject(edits, feather=0.1, feather_side="out", degree=1.0):
+    return Subject(tuple(parse_edits(edits)), degree, feather, feather_side)
 
 
 class CountingLoad:
@@ -130,7 +130,7 @@ def test_clicks_are_answered_once_each_with_the_answer_so_far(session):
     assert len(finder.asked) == 2
     assert finder.asked[1].outside == ((30.0, 45.0),)
     assert np.array_equal(finder.asked[1].mask, answer)
-    editing.areas(session, subject([first], transition=0.2), finder)
+    editing.areas(session, subject([first], feather=0.2), finder)
     painted = editing.areas(session, subject([first, {"tool": "brush", "points": [[0.1, 0.5]], "radius": 0.1}]), finder)
     assert (len(finder.asked), finder.prepared) == (2, 1)
     assert painted.a[0, 0, 45, 60] == painted.a[0, 0, 45, 12] == 1
@@ -148,7 +148,7 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
 
     finder = Recorder()
     click = {"tool": "subject", "at": [0.5, 0.5], "add": True}
-    frame = {"tool": "frame", "from": [0.75, 0.8], "to": [0.25, 0.2]}
+    frame = {"tool": "bounding_box", "from": [0.75, 0.8], "to": [0.25, 0.2]}
     larger, smaller = ({"tool": "part", "larger": side} for side in (True, False))
     done = [click, larger, smaller, smaller, smaller, smaller, larger, click, frame]
     editing.areas(session, subject(done), finder)
@@ -166,10 +166,10 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
 
 
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
-    drawn = [editing.areas(session, subject(CLICK, grow=grow), NOBODY).tensor for grow in (None, "out")]
+    drawn = [editing.areas(session, subject(CLICK, feather_side=side), NOBODY).tensor for side in (None, "out")]
     assert np.array_equal(*drawn)
     click = [{"tool": "subject", "at": [0.5, 0.5]}]
-    found = [editing.areas(session, subject(click, grow=grow), Finder()).tensor for grow in (None, "both")]
+    found = [editing.areas(session, subject(click, feather_side=side), Finder()).tensor for side in (None, "both")]
     assert np.array_equal(*found)
 
 
@@ -301,9 +301,9 @@ def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(se
     monkeypatch.setattr(models, "segmenter", lambda: (NOBODY, "it is a test"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
     whole = {"ranlen": 1, "subjects": [{"edits": CLICK}]}
-    for ask in (api.light(str(session.path), done=CLICK), api.light(str(session.path), done=whole)):
+    for ask in (api.light(str(session.path), edits=CLICK), api.light(str(session.path), edits=whole)):
         asyncio.run(ask)
-    asyncio.run(api.compare(str(session.path), done=CLICK))
+    asyncio.run(api.compare(str(session.path), edits=CLICK))
     list(editing.save(session, Recipe((subject(CLICK),)), "same", session.path.parent, NOBODY, load))
     assert len(held["predict"]) == 7
     assert all(held.pop("predict"))
@@ -324,7 +324,7 @@ def test_what_cannot_be_answered_is_told(session, ask):
     ):
         *_, said = ask(handlers.on_edit, session, asks(done), Refuses())
         assert message in said["error"]
-    *_, said = ask(handlers.on_edit, session, asks([{"tool": "click", "at": [0.5, 0.5], "radius": 2}]))
+    *_, said = ask(handlers.on_edit, session, asks([{"tool": "circle", "at": [0.5, 0.5], "radius": 2}]))
     assert "covers the whole photo" in said["marks"]["0"]["error"]
     assert list(ask(handlers.on_edit, None, asks(CLICK))) == [{"lost": True}]
 
@@ -423,7 +423,7 @@ def test_saving_writes_the_photos_own_kind_at_full_size(session, load, tmp_path)
     mask = editing.save_mask(session, done.subjects[0], tmp_path, NOBODY)
     assert np.array_equal(
         images.read_mask(mask, (90, 120)),
-        editing.areas(session, subject(CLICK, transition=0), NOBODY).a[0, 0].numpy() == 1,
+        editing.areas(session, subject(CLICK, feather=0), NOBODY).a[0, 0].numpy() == 1,
     )
 
 
@@ -451,22 +451,22 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
     assert (before[45, 60] != after[45, 60]).any()
     assert np.array_equal(before[0, 0], after[0, 0])
     done = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "subject", "at": [0.02, 0.02], "add": False}]
-    found = client.predict(photo=handle_file(session.path), mask=None, done=done, api_name="/light")
+    found = client.predict(photo=handle_file(session.path), mask=None, edits=done, api_name="/light")
     assert (images.read(found).pixels[45, 60] != before[45, 60]).any()
     assert np.array_equal(images.read(found).pixels[0, 0], before[0, 0])
-    mask = client.predict(photo=handle_file(session.path), done=done, api_name="/segment")
+    mask = client.predict(photo=handle_file(session.path), edits=done, api_name="/segment")
     assert images.read_mask(mask, (90, 120))[45, 60]
     sheet = client.predict(photo=handle_file(session.path), mask=handle_file(mask), api_name="/compare")
     assert images.read(sheet).size[0] > 90
     recipe = {"ranlen": 1, "backbone": "star_dce", "subjects": [{"edits": CLICK, "degree": 0.5}]}
-    told = client.predict(photo=handle_file(session.path), mask=None, done=recipe, api_name="/light")
+    told = client.predict(photo=handle_file(session.path), mask=None, edits=recipe, api_name="/light")
     assert (images.read(told).pixels[45, 60] != before[45, 60]).any()
     with pytest.raises(AppError, match="marked both as the subject and as not"):
         client.predict(
-            photo=handle_file(session.path), mask=None, done=[done[0], {**done[0], "add": False}], api_name="/light"
+            photo=handle_file(session.path), mask=None, edits=[done[0], {**done[0], "add": False}], api_name="/light"
         )
     with pytest.raises(AppError, match="a point is two numbers from 0 to 1"):
-        client.predict(photo=handle_file(session.path), mask=None, done=[{"tool": "subject"}], api_name="/light")
+        client.predict(photo=handle_file(session.path), mask=None, edits=[{"tool": "subject"}], api_name="/light")
     with pytest.raises(AppError, match="unknown model 'none such'"):
         client.predict(photo=handle_file(session.path), mask=None, model="none such", api_name="/light")
     torn = tmp_path / "torn.png"

@@ -44,8 +44,8 @@ def ready(page):
 
 CHANGES = {
     "network": lambda page: page.click("[data-backbone=star_dce]"),
-    "soft edge": lambda page: page.fill("input[type=number][data-of=transition]", "30"),
-    "side": lambda page: page.click("[data-grow=in]"),
+    "soft edge": lambda page: page.fill("input[type=number][data-of=feather]", "30"),
+    "side": lambda page: page.click("[data-side=in]"),
     "look": lambda page: page.click("[data-preset=spotlight]"),
     "mask": lambda page: page.click("[data-act=grow]"),
     "undo": lambda page: page.click("[data-act=undo]:visible"),
