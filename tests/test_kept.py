@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import io
 import json
@@ -19,7 +20,7 @@ import simplejpeg
 import tifffile
 from PIL import Image
 
-from ranlen.cli import batch
+from ranlen.cli import batch, inputs
 from ranlen.io import avif, colour, exif, images, jpeg, png
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
@@ -534,6 +535,15 @@ def test_a_mask_of_another_size_is_scaled_and_of_another_shape_refused(tmp_path)
     assert (larger[::2, ::2] != LIT).mean() < 0.01
     with pytest.raises(ImageError, match="of the photo's shape"):
         images.read_mask(tmp_path / "m.png", (SIZE[1], SIZE[0]))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_mask_of_the_background_is_told(inverted, tmp_path, capsys):
+    Photo(scene()).write(tmp_path / "a.png")
+    images.mask_photo(inverted != LIT).write(tmp_path / "m.png")
+    options = argparse.Namespace(recipe=None, click=None, feather=None, feather_side=None)
+    inputs.read_inputs(options, tmp_path / "a.png", tmp_path / "m.png")
+    assert ("if black is the subject, invert it" in capsys.readouterr().err) == inverted
 
 
 def test_masks_are_found_by_name_among_other_files(tmp_path):
