@@ -61,6 +61,7 @@ class Picture:
         lossy: the file's kind loses something whenever it is written.
         frames: how many pictures are in the file; the first is read.
         chroma: a HEIC's sampling.
+        beside: pictures of another sort in it, in words, which are not read.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Picture:
     lossy: bool = False
     frames: int = 1
     chroma: int = 420
+    beside: tuple[str, ...] = ()
 
 
 def picture(data: bytes) -> Picture:
@@ -99,6 +101,10 @@ def picture(data: bytes) -> Picture:
 
 
 def _jpeg(data: bytes) -> Picture:
+    marker, bits = jpeg.coding(data)
+    if bits not in (0, 8) or marker not in (0, 0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
+        how = f"{bits} bits a channel" if bits != 8 else "a lossless or hierarchical kind"
+        raise ImageError(f"a JPEG of {how}, which is not read; save it as TIFF")
     data = jpeg.ended(data)
     image = _opened(data, "JPEG")
     block, xmp = jpeg.metadata(data)
@@ -165,23 +171,28 @@ def _webp(data: bytes) -> Picture:
     block = block.removeprefix(exif.NAME) if block else None
     return Picture(
         "WEBP", np.asarray(image), exif.orientation(block), _icc(image), block, image.info.get("xmp"),
-        lossy=b"VP8L" not in (data[12:16], *_riff(data)), frames=frames,
+        lossy=b"VP8L" not in _riff(data), frames=frames,
     )  # fmt: skip
 
 
 def _riff(data: bytes) -> list[bytes]:
+    """The names of the chunks of a WebP, those within the frames of a film too."""
     at, names = 12, []
     while at + 8 <= len(data):
         names.append(data[at : at + 4])
-        at += 8 + (struct.unpack_from("<I", data, at + 4)[0] + 1) // 2 * 2
+        at += 24 if names[-1] == b"ANMF" else 8 + (struct.unpack_from("<I", data, at + 4)[0] + 1) // 2 * 2
     return names
 
 
 def _bmp(data: bytes) -> Picture:
     image = _opened(data, "BMP")
+    icc = None
+    if data[70:74] == b"DEBM":  # its header says: embedded
+        start, length = struct.unpack_from("<II", data, 126)
+        icc = data[14 + start : 14 + start + length]
     if image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return Picture("BMP", np.asarray(image))
+    return Picture("BMP", np.asarray(image), icc=icc)
 
 
 def _heif(data: bytes) -> Picture:
@@ -201,8 +212,14 @@ def _heif(data: bytes) -> Picture:
     block = _turned(block.removeprefix(exif.NAME) if block else None)
     return Picture(
         "HEIF", channels, 1, icc, block, said.get("xmp"), code=code, bits=bits, lossy=True, frames=len(file),
-        chroma=said.get("chroma") or 420,
+        chroma=said.get("chroma") or 420, beside=_beside(said),
     )  # fmt: skip
+
+
+def _beside(said: dict[str, Any]) -> tuple[str, ...]:
+    """The maps that a phone puts beside a picture: of depth, of skin or hair, of how bright a screen may get."""
+    depth = ("a depth map",) if said.get("depth_images") else ()
+    return (*depth, *(name.rpartition(":")[2] or name for name in said.get("aux") or ()))
 
 
 def _turned(block: bytes | None) -> bytes | None:

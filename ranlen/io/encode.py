@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import struct
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from ranlen.io.decode import ImageError, Picture
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
 
+BGRA = bytes.fromhex("0000ff00 00ff0000 ff000000 000000ff")  # masks of red, green, blue and alpha
 DEPTH = threading.Lock()  # how deep a HEIC gets is a setting of the whole library
 
 
@@ -48,7 +50,7 @@ def again(photo: Photo) -> Callable[[], bytes]:
         return functools.partial(_heif, channels, icc, block, found.xmp, found)
     if found.kind == "AVIF":
         return functools.partial(_avif, channels, found.icc, block, found.xmp, found.bits)
-    return functools.partial(_bmp, channels)
+    return functools.partial(_bmp_again, data, channels)
 
 
 def new(photo: Photo, kind: str, quality: int) -> bytes:
@@ -116,6 +118,20 @@ def _avif(
 def _coloured(channels: np.ndarray) -> np.ndarray:
     """Channels of a kind that knows no grey."""
     return channels if channels.shape[2] > 2 else channels[..., [0, 0, 0, 1][: 2 + channels.shape[2]]]
+
+
+def _bmp_again(data: bytes, channels: np.ndarray) -> bytes:
+    """A BMP with other pixels where they lie; one of fewer bits is written anew."""
+    start, size, _, height, _, bits, how = struct.unpack_from("<IIiiHHI", data, 10)
+    count = channels.shape[2]
+    known = (bits, how) == (24, 0) or ((bits, how) == (32, 3) and data[54:70] == BGRA)
+    if size < 40 or bits != 8 * count or not known:
+        if count == 4:
+            raise ImageError("BMP holds no transparency of this sort; write PNG, TIFF or WebP")
+        return _bmp(channels)
+    rows = channels[:: -1 if height > 0 else 1, :, [2, 1, 0, 3][:count]].reshape(abs(height), -1)
+    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    return data[:start] + rows.tobytes() + data[start + rows.size :]
 
 
 def _bmp(channels: np.ndarray) -> bytes:

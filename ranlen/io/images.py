@@ -242,10 +242,11 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
 
 def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], bytes]:
     """`encode`, begun: a call without arguments that gives the bytes, and holds no pixels where changes are enough."""
-    if photo.alpha is not None and kind in ("JPEG", "BMP"):
+    same = photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo)
+    if photo.alpha is not None and kind in ("JPEG", "BMP") and not same:
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     code = photo.file.found.code if photo.file else None
-    if photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo):
+    if same:
         with _refusals(kind):
             rest = encoders.again(photo)
     elif code and code[1] in (colour.PQ, colour.HLG):
@@ -284,6 +285,8 @@ def remarks(photo: Photo, kind: str) -> list[str]:
         said.append(f"{kind} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
     if found is not None and found.frames > 1:
         said.append(f"the file holds {found.frames} pictures; only the first is kept")
+    if found is not None and found.beside:
+        said.append(f"what the file holds beside the picture is not kept: {', '.join(found.beside)}")
     return said
 
 
