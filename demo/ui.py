@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, visit
+from demo import api, assets, frames, tiles, visit
 from demo.folder import keep_empty
 from demo.guard import Guard
 from ranlen import facts
@@ -45,7 +45,7 @@ LAUNCH: dict[str, Any] = {
     "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
-    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *assets.ROUTES]},
+    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *tiles.ROUTES, *assets.ROUTES]},
 }
 
 

@@ -37,7 +37,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
-    fit: stage.fit, in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
+    fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
     smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
@@ -77,7 +77,8 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['2', 'Before and after', () => show('wipe')],
     ['3', 'Compare', () => show('compare')],
     ['\\', 'Hold: the photo as it was', () => hold(true)],
-    ['0', 'Whole photo', () => act('fit')],
+    ['0', 'Fit: the whole photo', () => act('fit')],
+    ['Z', '100 %: the photo’s own pixels', () => act('own')],
     ['F', 'Full screen', () => act('full')],
     ['?', 'This list', () => help()],
   ];

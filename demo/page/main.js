@@ -4,7 +4,7 @@
 //   store                            what the page knows
 //   editing                          what changes the recipe
 //   server                           what is asked of the server
-//   light, picture, stage            the shader; the lit photo; the canvases
+//   light, picture, tiles, stage     the shader; the lit photo; its own pixels; the canvases
 //   lighting, compare                ask when something changed, and keep the answers
 //   select, wipe, compare            the three views
 //   actions, pointer, panel, files   the visitor's hands, and what they see
@@ -24,6 +24,7 @@ import { connect } from './server.js';
 import { limitsOf } from './settings.js';
 import { createStage } from './stage.js';
 import { createStore, fieldsOf } from './store.js';
+import { createTiles } from './tiles.js';
 import { createWipe } from './wipe.js';
 
 // What Gradio hands to a gr.HTML script: `element` holds page.html, `props` what the server says.
@@ -38,14 +39,16 @@ export function start(gradio) {
   const renderer = createRenderer($('.rl-shader'), () => lighting.again());
   const picture = createPicture(store, renderer, limits.settings.degree);
   const lighting = createLighting(store, server, renderer, limits);
-  const wipe = createWipe(store, main, picture);
-  const select = createSelect(store, main, picture, () => stage.draw());
-  const compare = createCompare(store, server, renderer, limits.methods, $('.rl-compare'));
+  const redraw = () => stage.draw();
+  const tiles = createTiles(store, server, renderer, picture, redraw);
+  const wipe = createWipe(store, main, picture, tiles);
+  const select = createSelect(store, main, picture, tiles, redraw);
+  const compare = createCompare(store, server, renderer, tiles, limits.methods, $('.rl-compare'));
   const stage = createStage(store, { select, wipe, compare });
   const files = createFiles({ store, server, editing, limits });
   const actions = createActions({ $, store, editing, stage, files, wipe, limits });
 
-  createPanel({ element, $, $$, store, editing, actions, limits });
+  createPanel({ element, $, $$, store, editing, actions, stage, limits });
   listenToHands(element, [main, ...compare.canvases], { store, editing, stage, wipe });
   listenToKeys(element, $, store, actions);
   listenToDrops(element, $('.rl-stage'), files.openFile);
@@ -64,6 +67,7 @@ export function start(gradio) {
 
   // What a test may ask: the pixels of the lit photo at its own size, where on the screen a place of it lies, the recipe.
   element.ranlen = {
+    width: () => store.state.photo.width,
     pixels() {
       const { width, height } = store.state.photo;
       const copy = Object.assign(document.createElement('canvas'), { width, height }), context = copy.getContext('2d', { willReadFrequently: true });

@@ -16,7 +16,7 @@ export function button(text, data = {}, label = '') {
 }
 const press = (each, on) => each.setAttribute('aria-pressed', String(on));
 
-export function createPanel({ element, $, $$, store, editing, actions, limits }) {
+export function createPanel({ element, $, $$, store, editing, actions, stage, limits }) {
   const app = $('.rl-app'), main = $('.rl-main'), settings = Object.entries(limits.settings);
   const learn = (what) => { if (!store.state.learnt.includes(what)) store.set({ learnt: [...store.state.learnt, what] }); };
 
@@ -149,9 +149,17 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
   store.subscribe([...seen, 'working', 'pending', 'learnt', 'space'], hint);
   store.subscribe(['working'], work);
   store.subscribe(['notice'], toast);
-  store.subscribe(['view', 'photo'], ({ view }) => { $('.rl-percent').textContent = `${Math.round(100 * view.scale)} %`; });
+  function percent(state) {
+    if (!state.photo) return;
+    const enlarged = stage.enlarged();
+    $('.rl-percent').textContent = `${Math.round(100 * enlarged)} %`;
+    press($('[data-act=fit]'), state.view.scale === 1);
+    press($('[data-act=own]'), Math.abs(enlarged - 1) < 1e-3);
+  }
+  store.subscribe(['view', 'photo', 'mode'], percent);
+  new ResizeObserver(() => percent(store.state)).observe(main);
   for (const [names, name, on] of [
-    [['opening', 'pending', 'comparing'], 'rl-waiting', isWaiting],
+    [['opening', 'pending', 'comparing', 'tiling'], 'rl-waiting', isWaiting],
     [['saving'], 'rl-saving', (state) => state.saving],
     [['sliding'], 'rl-sliding', (state) => state.sliding],
   ]) store.subscribe(names, (state) => app.classList.toggle(name, on(state)));

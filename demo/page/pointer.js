@@ -77,6 +77,11 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
     stage.zoom(Math.exp(-clamp(event.deltaY, -300, 300) / 400), event.currentTarget, ...pixelOf(event, event.currentTarget));
   }
 
+  function flip(event, canvas) {             // the whole photo, or its own pixels where the hand is
+    if (store.state.view.scale === 1) stage.own(canvas, ...pixelOf(event, canvas));
+    else stage.fit();
+  }
+
   for (const canvas of canvases) {
     canvas.addEventListener('pointerdown', down);
     canvas.addEventListener('pointermove', move);
@@ -85,7 +90,7 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
     canvas.addEventListener('pointerleave', () => store.set({ pointerAt: null }));
     canvas.addEventListener('contextmenu', (event) => event.preventDefault());
     canvas.addEventListener('wheel', wheel, { passive: false });
-    canvas.addEventListener('dblclick', () => { if (store.state.mode !== 'select' || store.state.tool === 'pan') stage.fit(); });
+    canvas.addEventListener('dblclick', (event) => { if (store.state.mode !== 'select' || store.state.tool === 'pan') flip(event, canvas); });
   }
   element.addEventListener('pointerdown', () => { element.querySelector('.rl-app').dataset.by = 'hand'; }, true);
   element.addEventListener('keydown', (event) => { if (event.key === 'Tab') element.querySelector('.rl-app').dataset.by = 'keys'; }, true);

@@ -3,12 +3,12 @@
 import { frameOf } from './geometry.js';
 import { areasKey } from './recipe.js';
 import { cleared, paint, screenRatio } from './stage.js';
-import { subjectOf } from './store.js';
+import { lightsOf, subjectOf } from './store.js';
 
 const A = '#ffa028', B = '#46c8ff';
 const FAINT = 0.22;                          // areas stand out after an edit, then step back
 
-export function createSelect(store, canvas, picture, redraw) {
+export function createSelect(store, canvas, picture, tiles, redraw) {
   let strength = 0, fading = 0;
   let last = null;                           // areas of the chosen subject, until newer ones come
   const paths = new WeakMap();               // by areas
@@ -19,6 +19,7 @@ export function createSelect(store, canvas, picture, redraw) {
     if (!photo) return;
     const frame = frameOf(state.view, photo, canvas);
     paint(context, state.holding ? photo.bitmap : picture.lit(), frame, photo);
+    tiles.cover(context, state.holding ? [] : lightsOf(state));
     if (state.holding) return;
     if (state.showAreas && !state.sliding) {
       recipe.subjects.forEach((each, i) => {

@@ -6,6 +6,7 @@
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
+//   tile(place, signal)                          a promise of a bitmap of the photo at full size, or of null (demo/tiles.py)
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, then { url, name, bytes, lost }
 //   readMask(File, tell)                         { edit }
 //
@@ -80,6 +81,15 @@ export function connect({ props, trigger, upload, watch }, most) {
     take('exact', { seq, ...said });
   }
 
+  // Many at a time, in any order, and none that must be told: where one is missing, the view is seen.
+  async function tile(place, signal) {
+    try {
+      const reply = await fetch(addressOf('tile'), { signal,
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
+      return reply.ok ? await decoded(await reply.blob()) : null;
+    } catch { return null; }
+  }
+
   async function sendFile(file) {
     if (file.size > most * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most ${most} MB can be opened.`);
     const { path } = await upload(file);
@@ -111,6 +121,7 @@ export function connect({ props, trigger, upload, watch }, most) {
     edit: (recipe, wanted, drawn, tell) => ask('edit', { recipe, wanted }, tell, drawn),
     exact: (recipe, tell) => ask('exact', { key, recipe }, tell),
     compare: (recipe, index, lights, tell) => ask('compare', { recipe, index, lights }, tell),
+    tile,
     save(recipe, what, index, format, tell) {
       ask('save', { recipe, what, index, format }, ({ path, ...said }) => tell(path ? { ...said, url: addressOf(`file=${path}`) } : said));
     },

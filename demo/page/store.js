@@ -52,6 +52,7 @@ export const fieldsOf = (limits) => ({
 
   opening: false,       // a photo is on its way
   comparing: false,     // Compare is waited for
+  tiling: false,        // tiles of the photo at full size are
   saving: false,        // a file is being written
   working: null,        // what takes long: { words, share, seconds }; the bar goes to `share` in `seconds`
   notice: null,         // what is said once: { text, good }
@@ -73,7 +74,7 @@ export const fieldsOf = (limits) => ({
 // What follows from the state.
 export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
-export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing);
+export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
 export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
