@@ -1,7 +1,7 @@
 """The photo's own pixels, for who looks closer than the view goes: `POST /gradio_api/tile`.
 
-A tile is asked for by the photo's key, a level and its place: at level 0 it holds pixels of the file, at each further one
-a quarter as many. Light is the browser's to add (`page/tiles.js`). The pixels lie in a file without a name, not in
+A tile is asked for by the photo's key, a level and its place: at level 0 it holds pixels of the file, at each further
+one a quarter as many. Light is the browser's to add (`page/tiles.js`). The pixels lie in a file without a name, not in
 memory: of the photos that were looked at last, for as long as the server runs.
 """
 
