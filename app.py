@@ -6,7 +6,7 @@ if __name__ == "__main__":
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # nothing calls home
 
     from demo import memory
-    from demo.folder import private_folder
+    from demo.temp_files import private_folder
 
     memory.few_arenas()
 

@@ -144,7 +144,7 @@ def by_client(url: str, number: int, folder: Path) -> int:
     images.mask_photo(core).write(own / "mask.png")
     client = Client(url, verbose=False, download_files=str(own), httpx_kwargs={"timeout": 300})
     files = {"photo": handle_file(own / "photo.png"), "mask": handle_file(own / "mask.png")}
-    lit = images.read(client.predict(**files, transition=0.0, model=MODEL, api_name="/light"))
+    lit = images.read(client.predict(**files, feather=0.0, model=MODEL, api_name="/light"))
     return int(mark_in(lit.pixels) != number or not np.array_equal(lit.pixels[~core], photo.pixels[~core]))
 
 

@@ -23,7 +23,7 @@ from ranlen.io.images import Photo
 
 BITS = 16  # of a mark
 EXAMPLES = sorted((Path(__file__).parent.parent / "demo" / "examples").glob("*.jpg"))
-CLICK = {"tool": "click", "at": [0.5, 0.4], "radius": 0.15, "add": True}
+CLICK = {"tool": "circle", "at": [0.5, 0.4], "radius": 0.15, "add": True}
 FIND = {"tool": "subject", "at": [0.5, 0.4]}
 MODEL = "star_dce-ranlen"
 Answer = dict[str, Any]

@@ -14,15 +14,16 @@ from typing import Any
 import anyio
 import gradio as gr
 
-from demo import editing, gpu, looking, visit
-from ranlen import facts, recipe, retouch
+from demo import editing, encoding, handlers, models, temp_files
+from demo.sessions import Session
+from ranlen import facts, retouch
 from ranlen.cli import sheet
 from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
-from ranlen.masks import edits
+from ranlen.masks.edits import parse_edits
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import Enhancer
-from ranlen.recipe import Recipe, Subject
+from ranlen.recipe import Recipe, Subject, parse_recipe
 
 EVENTS: dict[str, Any] = {"concurrency_id": "programs", "concurrency_limit": 20}  # most of which may wait for SAM
 WORK = anyio.CapacityLimiter(4)
@@ -33,15 +34,15 @@ def publish() -> None:
     with gr.Row(visible=False):
         photo, mask = gr.File(label="photo", type="filepath"), gr.File(label="mask", type="filepath")
         x, y = gr.Number(0.5, label="x"), gr.Number(0.5, label="y")
-        transition = gr.Number(None, label="transition")
-        degree, done = gr.Number(1.0, label="degree"), edit_list()
+        feather = gr.Number(None, label="feather")
+        degree, edits = gr.Number(1.0, label="degree"), edit_list()
         model, backbone = gr.Textbox(DEFAULT_MODEL, label="model"), gr.Textbox(DEFAULT_BACKBONE, label="backbone")
         result = gr.File(label="result")
-        where = [photo, mask, x, y, transition, degree]
+        where = [photo, mask, x, y, feather, degree]
         for name, function, inputs in (
-            ("light", light, [*where, model, done]),
-            ("compare", compare, [*where, backbone, done]),
-            ("segment", segment, [photo, x, y, done]),
+            ("light", light, [*where, model, edits]),
+            ("compare", compare, [*where, backbone, edits]),
+            ("segment", segment, [photo, x, y, edits]),
         ):
             gr.Button().click(function, inputs, result, api_name=name, **EVENTS)
 
@@ -58,10 +59,10 @@ async def light(
     mask: str | None = None,  # a default of none is what lets programs leave it out
     x: float = 0.5,
     y: float = 0.5,
-    transition: float | None = None,
+    feather: float | None = None,
     degree: float = 1.0,
     model: str = DEFAULT_MODEL,
-    done: list[Any] | dict[str, Any] | None = None,
+    edits: list[Any] | dict[str, Any] | None = None,
 ) -> str:
     """Light the subject of a photo: a mask file says where it is, or edits, or one click on it.
 
@@ -70,10 +71,10 @@ async def light(
         mask: a picture of the same size, white on the subject; or none.
         x: a place on the subject when there is neither mask nor edits, from 0 (left) to 1 (right).
         y: the same, from 0 (top) to 1 (bottom).
-        transition: width of the fade, as a fraction of the short side; or none for what suits.
+        feather: width of the band in which the light fades, as a fraction of the short side; or none for what suits.
         degree: how much light, from 0 to 2.
         model: a published model, "deepupe-ranlen" for one.
-        done: clicks, frames and strokes, see `ranlen.masks.edits`; for example
+        edits: clicks, boxes and strokes, see `ranlen.masks.edits`; for example
             [{"tool": "subject", "at": [0.5, 0.4]}, {"tool": "subject", "at": [0.1, 0.9], "add": false}].
             Or a recipe as the page saves it, which brings its own settings, see `ranlen.recipe`.
 
@@ -82,27 +83,27 @@ async def light(
     """
 
     async def work() -> Path:
-        path = visit.fresh_folder() / editing.result_name(Path(photo))
-        if isinstance(done, dict) and not mask:
-            whole = recipe.parse_recipe(done)
+        path = temp_files.fresh_folder() / editing.result_name(Path(photo))
+        if isinstance(edits, dict) and not mask:
+            whole = parse_recipe(edits)
             async with opened(photo, whole) as session:
-                return await visit.working(WORK, save, session, whole, path.parent)
-        enhancer = visit.load(model)
-        found = await areas(photo, mask, done or click(x, y), transition)
-        return await visit.working(WORK, write, photo, found, enhancer, degree, path)
+                return await handlers.in_thread(WORK, save, session, whole, path.parent)
+        enhancer = models.load(model)
+        found = await areas(photo, mask, edits or click(x, y), feather)
+        return await handlers.in_thread(WORK, write, photo, found, enhancer, degree, path)
 
     return await told(photo, work)
 
 
-def save(session: editing.Session, done: Recipe, folder: Path) -> Path:
+def save(session: Session, recipe: Recipe, folder: Path) -> Path:
     """The photo lit as a recipe says, in a folder."""
-    *_, path = editing.save(session, done, "same", folder, visit.segmenter()[0], visit.load)
+    *_, path = editing.save(session, recipe, "same", folder, models.segmenter()[0], models.load)
     return Path(path)
 
 
 def write(photo: str, found: RegionMask, enhancer: Enhancer, degree: float, path: Path) -> Path:
     """A photo lit in a file."""
-    gpu.light(images.read(photo), found, enhancer, degree).write(path)
+    models.light(images.read(photo), found, enhancer, degree).write(path)
     return path
 
 
@@ -111,10 +112,10 @@ async def compare(
     mask: str | None = None,
     x: float = 0.5,
     y: float = 0.5,
-    transition: float | None = None,
+    feather: float | None = None,
     degree: float = 1.0,
     backbone: str = DEFAULT_BACKBONE,
-    done: list[Any] | None = None,
+    edits: list[Any] | None = None,
 ) -> str:
     """One labelled sheet of a photo: as it is, and lit by Global, Blend, Concat and RANLEN. Arguments as of `/light`.
 
@@ -123,20 +124,20 @@ async def compare(
         mask: a picture of the same size, white on the subject; or none.
         x: a place on the subject, from 0 to 1.
         y: the same.
-        transition: width of the fade, as a fraction of the short side; or none for what suits.
+        feather: width of the band in which the light fades, as a fraction of the short side; or none for what suits.
         degree: how much light, from 0 to 2.
         backbone: "deepupe" or "star_dce".
-        done: edits, see `/light`.
+        edits: see `/light`.
 
     Returns:
         A PNG file.
     """
 
     async def work() -> Path:
-        path = visit.fresh_folder() / f"{Path(photo).stem}_compared.png"
-        enhancers = {method: visit.load(f"{backbone}-{method}") for method in facts.METHODS}
-        found = await areas(photo, mask, done or click(x, y), transition)
-        return await visit.working(WORK, draw, photo, found, enhancers, degree, path)
+        path = temp_files.fresh_folder() / f"{Path(photo).stem}_compared.png"
+        enhancers = {method: models.load(f"{backbone}-{method}") for method in facts.METHODS}
+        found = await areas(photo, mask, edits or click(x, y), feather)
+        return await handlers.in_thread(WORK, draw, photo, found, enhancers, degree, path)
 
     return await told(photo, work)
 
@@ -144,29 +145,29 @@ async def compare(
 def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: float, path: Path) -> Path:
     """A sheet of a photo in a file."""
     view = retouch.view(images.read(photo))
-    lit = {method: gpu.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
+    lit = {method: models.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
     sheet.contact_sheet({"original": view} | lit, found).write(path)
     return path
 
 
-async def segment(photo: str, x: float = 0.5, y: float = 0.5, done: list[Any] | None = None) -> str:
+async def segment(photo: str, x: float = 0.5, y: float = 0.5, edits: list[Any] | None = None) -> str:
     """Find the subject of a photo.
 
     Args:
         photo: the dark photo.
         x: a place on the subject when there are no edits, from 0 to 1.
         y: the same.
-        done: edits, see `/light`.
+        edits: see `/light`.
 
     Returns:
         A PNG file of the photo's size, white on the subject: what `/light` takes as a mask.
     """
 
     async def work() -> Path:
-        subject = Subject(tuple(edits.parse_edits(done or click(x, y))))
+        subject = Subject(tuple(parse_edits(edits or click(x, y))))
         async with opened(photo, Recipe((subject,))) as session:
-            folder = visit.fresh_folder()
-            return await visit.working(WORK, editing.save_mask, session, subject, folder, visit.segmenter()[0])
+            folder = temp_files.fresh_folder()
+            return await handlers.in_thread(WORK, editing.save_mask, session, subject, folder, models.segmenter()[0])
 
     return await told(photo, work)
 
@@ -187,25 +188,25 @@ def click(x: float, y: float) -> list[Any]:
 
 
 @asynccontextmanager
-async def opened(photo: str, done: Recipe) -> AsyncIterator[editing.Session]:
+async def opened(photo: str, recipe: Recipe) -> AsyncIterator[Session]:
     """A session on a photo; the segmenter has looked at it where it will be asked."""
-    session = await visit.working(WORK, editing.open_photo, photo)
+    session = await handlers.in_thread(WORK, editing.open_photo, photo)
     try:
-        await visit.looked(session, done.subjects)
+        await encoding.wait_for(session, recipe.subjects, models.segmenter()[0])
         yield session
     finally:
-        looking.drop(session)  # who asked has left
+        session.close()  # who asked has left
 
 
-async def areas(photo: str, mask: str | None, done: Any, transition: float | None) -> RegionMask:
+async def areas(photo: str, mask: str | None, edits: Any, feather: float | None) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
-        return await visit.working(WORK, masked, photo, mask, transition)
-    subject = Subject(tuple(edits.parse_edits(done)), transition=transition)
+        return await handlers.in_thread(WORK, masked, photo, mask, feather)
+    subject = Subject(tuple(parse_edits(edits)), feather=feather)
     async with opened(photo, Recipe((subject,))) as session:
-        return await visit.working(WORK, editing.areas, session, subject, visit.segmenter()[0])
+        return await handlers.in_thread(WORK, editing.areas, session, subject, models.segmenter()[0])
 
 
-def masked(photo: str, mask: str, transition: float | None) -> RegionMask:
+def masked(photo: str, mask: str, feather: float | None) -> RegionMask:
     """The areas of a photo from a mask file."""
-    return retouch.region_mask(images.read_mask(mask, images.read(photo).size), transition=transition)
+    return retouch.region_mask(images.read_mask(mask, images.read(photo).size), feather=feather)

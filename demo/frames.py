@@ -1,7 +1,7 @@
 """The exact frame, asked for whenever a hand lets go of a slider: `POST /gradio_api/exact`, a request of its own.
 
 Gradio's queue would wrap it in base64 and JSON twice over, which takes as long as making it. Who asks is told by the
-key that the answer to opening a photo held. `demo.guard` reads the request first, as it reads all.
+key that the answer to opening a photo held. `demo.middleware` reads the request first, as it reads all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo import editing, looking, visit, wire
+from demo import editing, encoding, models, serialization, sessions
 from ranlen.io.images import ImageError
 from ranlen.masks.edits import EditError
 from ranlen.models.weights import WeightsError
@@ -32,27 +32,27 @@ async def exact(request: Request) -> Response:
     """
     if AT_ONCE.statistics().tasks_waiting >= MOST_WAITING:
         return JSONResponse({"detail": "too many are waiting; try again"}, status_code=503)
-    body = await request.body()  # JSON, or the guard had refused it
+    body = await request.body()  # JSON, or the middleware had refused it
     return await anyio.to_thread.run_sync(frame, json.loads(body or "null"), limiter=AT_ONCE)
 
 
 def frame(data: Any) -> Response:
     """Answer one question; a plain function."""
-    session = visit.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
+    session = sessions.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
     if session is None:
         return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
     try:
-        done = parse_recipe(data.get("recipe"))
-        if not looking.is_over(session, done.subjects, visit.segmenter()[0]):  # after a nap; the preview stays
+        recipe = parse_recipe(data.get("recipe"))
+        if not encoding.is_over(session, recipe.subjects, models.segmenter()[0]):  # after a nap; the preview stays
             return JSONResponse({"detail": "the photo is being looked at; try again"}, status_code=503)
-        lit = editing.light(session, done, session.view, visit.segmenter()[0], visit.load)
+        lit = editing.light(session, recipe, session.view, models.segmenter()[0], models.load)
     except (EditError, PromptError, WeightsError, ImageError) as error:
         return JSONResponse({"detail": str(error)}, status_code=422)
-    box = wire.changed(session.view, lit)
+    box = serialization.changed(session.view, lit)
     if not box[2]:
         return Response(status_code=204)
     where = {"X-Box": ",".join(map(str, box)), "Cache-Control": "no-store"}
-    return Response(wire.png(wire.part(lit, box)), media_type="image/png", headers=where)
+    return Response(serialization.png(serialization.part(lit, box)), media_type="image/png", headers=where)
 
 
 ROUTES = [Route("/gradio_api/exact", exact, methods=["POST"])]

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from demo import editing, visit, wire
+from demo import serialization, sessions
 from ranlen.geometry import Size
 from ranlen.io import images
 from ranlen.io.images import ImageError
@@ -29,7 +29,7 @@ MOST_LEVEL = 8
 MOST_PHOTOS = 4  # kept, of up to 534 MB on the disk each
 AT_ONCE = anyio.CapacityLimiter(2)
 MOST_WAITING = 80  # a dozen visitors' screens
-PHOTOS = editing.Kept(MOST_PHOTOS)
+PHOTOS = sessions.SingleFlight(MOST_PHOTOS)
 
 
 class Pixels:
@@ -56,7 +56,7 @@ class Pixels:
         return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) if level else np.array(part)
 
 
-def pixels_of(session: editing.Session) -> Pixels:
+def pixels_of(session: sessions.Session) -> Pixels:
     """The pixels of a visitor's photo, decoded once while they are looked at."""
 
     def decode() -> Pixels:
@@ -70,7 +70,7 @@ async def tile(request: Request) -> Response:
     """A tile as PNG, asked for with JSON, {"key": of the photo, "level": 0 and up, "x", "y": which column and row}."""
     if AT_ONCE.statistics().tasks_waiting >= MOST_WAITING:
         return JSONResponse({"detail": "too many are waiting; try again"}, status_code=503)
-    data = json.loads(await request.body() or "null")  # JSON, or the guard had refused it
+    data = json.loads(await request.body() or "null")  # JSON, or the middleware had refused it
     async with AT_ONCE:
         if await request.is_disconnected():  # the photo was moved on meanwhile
             return Response(status_code=204)
@@ -79,7 +79,7 @@ async def tile(request: Request) -> Response:
 
 def cut(data: Any) -> Response:
     """Answer one question; a plain function."""
-    session = visit.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
+    session = sessions.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
     if session is None:
         return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
     level, x, y = place = [data.get(name) for name in ("level", "x", "y")]
@@ -90,7 +90,7 @@ def cut(data: Any) -> Response:
         pixels = pixels_of(session).tile(level, x, y)
     except (IndexError, ImageError) as error:
         return JSONResponse({"detail": str(error)[:300]}, status_code=422)
-    return Response(wire.png(pixels), media_type="image/png", headers={"Cache-Control": "no-store"})
+    return Response(serialization.png(pixels), media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
 ROUTES = [Route("/gradio_api/tile", tile, methods=["POST"])]

@@ -1,4 +1,4 @@
-"""The page: one component and its wiring. What it asks is answered in `visit.py`; it draws itself, in `page/`."""
+"""The page: one component and its wiring. What it asks is answered in `handlers.py`; it draws itself, in `page/`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, tiles, visit
-from demo.folder import keep_empty
-from demo.guard import Guard
+from demo import api, assets, frames, handlers, models, sessions, tiles
+from demo.middleware import RequestLimits
+from demo.temp_files import keep_empty
 from ranlen import facts
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -31,7 +31,7 @@ NOTES = {
     "ranlen": "mask in every layer",
 }
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
-# Those that may wait for the segmenter; how many work at a time is said in `visit.py`.
+# Those that may wait for the segmenter; how many work at a time is said in `handlers.py`.
 WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
 LAUNCH: dict[str, Any] = {
@@ -45,7 +45,7 @@ LAUNCH: dict[str, Any] = {
     "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
-    "app_kwargs": {"middleware": [Middleware(Guard)], "routes": [*frames.ROUTES, *tiles.ROUTES, *assets.ROUTES]},
+    "app_kwargs": {"middleware": [Middleware(RequestLimits)], "routes": [*frames.ROUTES, *tiles.ROUTES, *assets.ROUTES]},
 }
 
 
@@ -64,20 +64,22 @@ def networks() -> list[tuple[str, str]]:
 
 def limits() -> dict[str, Any]:
     """What may be asked of this server, so that the page types none of it again (`page/settings.js`)."""
-    suits = {"transition": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
+    suits = {"feather": (facts.DRAWN_FEATHER[0], facts.FOUND_FEATHER[0])}  # what a recipe leaves open
     settings = {}
     for name, (least, most) in LIMITS.items():
         drawn, found = suits.get(name) or [getattr(Subject, name)] * 2
         settings[name] = {"default": drawn, "found": found, "min": least, "max": most}
     return {
         "settings": settings,
-        "grow": facts.SIDES,
+        "sides": facts.SIDES,
+        "recipe": facts.RECIPE_VERSION,
+        "renamed": {"tools": facts.OLD_TOOLS, "settings": facts.OLD_SETTINGS},
         "subjects": facts.MAX_SUBJECTS,
         "finds": edits.QUESTION,
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,
-        "finder": visit.segmenter()[1],
+        "finder": models.segmenter()[1],
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
     }
@@ -92,7 +94,7 @@ def build() -> gr.Blocks:
             js_on_load=assets.ON_LOAD,
             apply_default_css=False,
             elem_id="editor",
-            examples=json.dumps([thumbnail(path) for path in visit.example_files()]),
+            examples=json.dumps([thumbnail(path) for path in handlers.example_files()]),
             limits=json.dumps(limits()),
             photo="",
             answer="",
@@ -100,12 +102,12 @@ def build() -> gr.Blocks:
             saved="",
             mask="",
         )
-        marked = editor.edit(visit.on_edit, None, editor, **WAITING)
-        editor.open(visit.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
-        editor.compare(visit.on_compare, None, editor, **WAITING)
-        editor.loadmask(visit.on_mask, None, editor, **LIVE)
-        editor.save(visit.on_save, None, editor, **WAITING)
-        page.unload(visit.VISITORS.leave)
+        marked = editor.edit(handlers.on_edit, None, editor, **WAITING)
+        editor.open(handlers.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
+        editor.compare(handlers.on_compare, None, editor, **WAITING)
+        editor.loadmask(handlers.on_mask, None, editor, **LIVE)
+        editor.save(handlers.on_save, None, editor, **WAITING)
+        page.unload(sessions.VISITORS.leave)
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)
     return page

@@ -18,11 +18,14 @@ ENGINES = ("local", "ray")  # what lights many photos
 
 MAX_DEGREE = 2.0  # 0 is the photo as it is, 1 as trained
 MAX_SUBJECTS = 8  # in a recipe
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
+# What files of before call tools and settings, which are read all the same.
+OLD_TOOLS = {"click": "circle", "box": "rectangle", "frame": "bounding_box"}
+OLD_SETTINGS = {"transition": "feather", "grow": "feather_side"}
 CLICK_RADIUS = 2 / 7  # of a circle, in short sides (Section 4.2)
 
 # The feather is Area B, where the light fades out: its width in short sides, and on which side of the subject's border
-# it lies. Files, arguments and options call them "transition" and "grow".
+# it lies.
 Side = Literal["out", "in", "both"]
 SIDES: tuple[Side, ...] = get_args(Side)
 # Outside what was drawn, as in the paper. A found border is the subject's own: light that fades far outside it is a

@@ -2,11 +2,11 @@
 
 The page keeps it while somebody works, a file holds it as JSON, the command line repeats it on any photo:
 
-    {"ranlen": 1, "backbone": "deepupe",
-     "subjects": [{"edits": [...], "degree": 1.0, "transition": 0.1, "grow": "out"}]}
+    {"ranlen": 2, "backbone": "deepupe",
+     "subjects": [{"edits": [...], "degree": 1.0, "feather": 0.1, "feather_side": "out"}]}
 
-Edits are those of `ranlen.masks.edits`; without "grow", Area B lies where it suits a found subject, or a drawn one. A
-plain list of edits is a recipe of one subject, too.
+Edits are those of `ranlen.masks.edits`; without "feather_side", Area B lies where it suits a found subject, or a drawn
+one. A plain list of edits is a recipe of one subject, too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ranlen.facts import (
     DEFAULT_METHOD,
     MAX_DEGREE,
     MAX_SUBJECTS,
+    OLD_SETTINGS,
     RECIPE_VERSION,
     SIDES,
     Side,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
 
-LIMITS = {"degree": (0.0, MAX_DEGREE), "transition": (0.0, 1.0)}  # of numbers whose defaults are `Subject`'s
+LIMITS = {"degree": (0.0, MAX_DEGREE), "feather": (0.0, 1.0)}  # of numbers whose defaults are `Subject`'s
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class Subject:
     Attributes:
         edits: what marks it.
         degree: how much light it gets, 0 to 2.
-        transition: its feather's width, as a fraction of the short side, or none for what suits.
-        grow: its feather's side, or none for where it suits.
+        feather: its feather's width, as a fraction of the short side, or none for what suits.
+        feather_side: its feather's side, or none for where it suits.
     """
 
     edits: tuple[Edit, ...]
     degree: float = 1.0
-    transition: float | None = None
-    grow: Side | None = None
+    feather: float | None = None
+    feather_side: Side | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def parse_recipe(data: Any) -> Recipe:
         return Recipe((Subject(tuple(parse_edits(data))),))
     if not isinstance(data, Mapping):
         raise EditError(f"edits are a list, or a recipe as the page saves it; got {type(data).__name__}")
-    if data.get("ranlen") != RECIPE_VERSION:
+    if data.get("ranlen") not in range(1, RECIPE_VERSION + 1):
         raise EditError(f'a recipe says "ranlen": {RECIPE_VERSION}; got {brief(data.get("ranlen"))}')
     subjects = data.get("subjects")
     if not isinstance(subjects, Sequence) or isinstance(subjects, str) or not 0 < len(subjects) <= MAX_SUBJECTS:
@@ -132,7 +133,7 @@ def subject_areas(
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
     core = rasterise(subject.edits, size, found.get(question))
-    mask = retouch.region_mask(core, transition=subject.transition, grow=subject.grow, found=bool(question))
+    mask = retouch.region_mask(core, feather=subject.feather, feather_side=subject.feather_side, found=bool(question))
     return mask, found
 
 
@@ -175,12 +176,13 @@ def _render(photo: Photo, light: Lighting, subject: Subject) -> Photo:
 def _subject(number: int, entry: Any) -> Subject:
     if not isinstance(entry, Mapping):
         raise EditError(f"subject {number} is not an object: {brief(entry)}")
-    grow = entry.get("grow")
-    if grow is not None and grow not in SIDES:
-        raise EditError(f'subject {number}: "grow" is one of {", ".join(SIDES)}, or null; got {brief(grow)}')
+    entry = {OLD_SETTINGS.get(name, name): value for name, value in entry.items()}
+    side = entry.get("feather_side")
+    if side is not None and side not in SIDES:
+        raise EditError(f'subject {number}: "feather_side" is one of {", ".join(SIDES)}, or null; got {brief(side)}')
     done = tuple(parse_edits(entry.get("edits")))
     said = {name for name in LIMITS if name in entry and (entry[name], getattr(Subject, name)) != (None, None)}
-    return Subject(done, grow=grow, **{name: _between(number, entry, name) for name in said})
+    return Subject(done, feather_side=side, **{name: _between(number, entry, name) for name in said})
 
 
 def _between(number: int, entry: Mapping[str, Any], name: str) -> float:

@@ -51,16 +51,16 @@ class Lighting:
 def region_mask(
     core: np.ndarray,
     *,
-    transition: float | None = None,
-    grow: Side | None = None,
+    feather: float | None = None,
+    feather_side: Side | None = None,
     found: bool = False,
 ) -> RegionMask:
     """The areas for a subject marked in a photo.
 
     Args:
         core: (H, W) booleans of the photo's size, True on the subject.
-        transition: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
-        grow: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
+        feather: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
+        feather_side: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
 
     Returns:
@@ -80,8 +80,8 @@ def region_mask(
     if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
     width, side = FOUND_FEATHER if found else DRAWN_FEATHER
-    width = width if transition is None else transition
-    return RegionMask.from_core(core, transition=width, grow=grow or side, max_side=DETAIL)
+    width = width if feather is None else feather
+    return RegionMask.from_core(core, transition=width, grow=feather_side or side, max_side=DETAIL)
 
 
 def view(photo: Photo) -> Photo:

@@ -54,7 +54,7 @@ def place(page, x, y):
     return page.evaluate(f"([x, y]) => {EDITOR}.place(x, y)", [x, y])
 
 
-def click(page, x=0.5, y=0.5, tool="click", **options):
+def click(page, x=0.5, y=0.5, tool="circle", **options):
     """Click the photo with a tool and wait for the light."""
     page.click(f"[data-tool={tool}]")
     page.mouse.click(*place(page, x, y), **options)

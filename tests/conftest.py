@@ -141,11 +141,11 @@ def server(weights_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RANLEN_WEIGHTS", str(weights_folder))
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        from demo import ui, visit
+        from demo import models, ui
 
-        visit.load.cache_clear()
+        models.load.cache_clear()
         page = ui.build()
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **ui.LAUNCH)
         yield url
         page.close()
-        visit.load.cache_clear()
+        models.load.cache_clear()

@@ -86,7 +86,7 @@ def test_each_photo_has_its_mask(folder, capsys):
 
 def test_one_list_of_edits_fits_every_size(folder, rng):
     Photo(rng.integers(0, 90, (180, 240, 3), dtype=np.uint8)).write("d.png")
-    edits = [{"tool": "box", "from": [0.1, 0.1], "to": [0.4, 0.9], "add": True}]
+    edits = [{"tool": "rectangle", "from": [0.1, 0.1], "to": [0.4, 0.9], "add": True}]
     (folder / "edits.json").write_text(json.dumps(edits))
     assert (
         cli.main(["light", "a.png", "d.png", "-o", "out", "--edits", "edits.json", "--model", "star_dce-ranlen"]) == 0

@@ -64,10 +64,24 @@ def fail(run, weights_folder, monkeypatch, capsys):
     return fail
 
 
+def test_options_of_before_still_work_and_the_help_does_not_name_them(capsys):
+    parser, common = cli.build_parser(), ["light", "a.png", "-o", "b.png", "--circle", "1,2,3"]
+    now = parser.parse_args([*common, "--feather", "0.2", "--feather-side", "in"])
+    before = parser.parse_args([*common, "--transition", "0.2", "--grow", "in"])
+    assert before == now
+    assert (now.feather, now.feather_side) == (0.2, "in")
+    assert parser.parse_args(common).feather is None
+    with pytest.raises(SystemExit):
+        parser.parse_args(["light", "--help"])
+    told = capsys.readouterr().out
+    assert "--feather-side" in told
+    assert not any(name in told for name in ("--transition", "--grow"))
+
+
 @pytest.mark.slow
 def test_light_lights_the_mask_and_keeps_the_rest(run):
     done = run(
-        "light", "photo.png", "-o", "lit.png", "--mask", "mask.png", "--transition", "0.1", "--model", "star_dce-ranlen"
+        "light", "photo.png", "-o", "lit.png", "--mask", "mask.png", "--feather", "0.1", "--model", "star_dce-ranlen"
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     before, after = (images.read(run.folder / name).pixels for name in ("photo.png", "lit.png"))
@@ -160,8 +174,8 @@ LIGHT = ("light", "photo.png", "-o", "lit.png")
         ((*LIGHT, "--click", "500,10"), "the point 500,10 is outside the photo, which is 120 x 90 pixels"),
         ((*LIGHT, "--circle", "50,10,0"), "--circle needs a radius above 0; got 0"),
         ((*LIGHT, "--click", "50,10", "--degree", "7"), "argument --degree: needs a number from 0 to 2; got '7'"),
-        ((*LIGHT, "--click", "50,10", "--transition", "-1"), "argument --transition: needs a number from 0 to 1"),
-        ((*LIGHT, "--click", "50,10", "--grow", "up"), "invalid choice: 'up'"),
+        ((*LIGHT, "--click", "50,10", "--feather", "-1"), "argument --feather: needs a number from 0 to 1"),
+        ((*LIGHT, "--click", "50,10", "--feather-side", "up"), "invalid choice: 'up'"),
         (("dim", "photo.png"), "invalid choice: 'dim'"),
     ],
 )

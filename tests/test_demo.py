@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo import api, editing, gpu, visit, wire
+from demo import api, editing, handlers, models, serialization, sessions
 from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -28,7 +28,7 @@ from ranlen.recipe import Recipe, Subject, parse_recipe
 from ranlen.retouch import MaskError
 from ranlen.segment.prompts import PromptError
 
-CLICK = [{"tool": "click", "at": [0.5, 0.5], "radius": 0.2}]
+CLICK = [{"tool": "circle", "at": [0.5, 0.5], "radius": 0.2}]
 
 
 class Finder:
@@ -66,8 +66,8 @@ def session(tmp_path):
     return editing.open_photo(tmp_path / "holiday.PNG")
 
 
-def subject(done, transition=0.1, grow="out", degree=1.0):
-    return Subject(tuple(parse_edits(done)), degree, transition, grow)
+def subject(edits, feather=0.1, feather_side="out", degree=1.0):
+    return Subject(tuple(parse_edits(edits)), degree, feather, feather_side)
 
 
 class CountingLoad:
@@ -86,7 +86,7 @@ def load(enhancers):
 
 def test_each_network_runs_once_per_mask_and_global_once_per_photo(session, load):
     def lights(one):
-        return {m: editing.lighting(session, one, f"deepupe-{m}", NOBODY, load) for m in visit.METHODS}
+        return {m: editing.lighting(session, one, f"deepupe-{m}", NOBODY, load) for m in handlers.METHODS}
 
     first = lights(subject(CLICK))
     assert sorted(load.names) == ["deepupe-concat", "deepupe-global", "deepupe-ranlen"]
@@ -97,7 +97,7 @@ def test_each_network_runs_once_per_mask_and_global_once_per_photo(session, load
 
 
 def test_two_who_ask_for_the_same_at_a_time_get_one_answer():
-    kept, started, go = editing.Kept(2), threading.Event(), threading.Event()
+    kept, started, go = sessions.SingleFlight(2), threading.Event(), threading.Event()
 
     def slow():
         started.set()
@@ -130,7 +130,7 @@ def test_clicks_are_answered_once_each_with_the_answer_so_far(session):
     assert len(finder.asked) == 2
     assert finder.asked[1].outside == ((30.0, 45.0),)
     assert np.array_equal(finder.asked[1].mask, answer)
-    editing.areas(session, subject([first], transition=0.2), finder)
+    editing.areas(session, subject([first], feather=0.2), finder)
     painted = editing.areas(session, subject([first, {"tool": "brush", "points": [[0.1, 0.5]], "radius": 0.1}]), finder)
     assert (len(finder.asked), finder.prepared) == (2, 1)
     assert painted.a[0, 0, 45, 60] == painted.a[0, 0, 45, 12] == 1
@@ -148,7 +148,7 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
 
     finder = Recorder()
     click = {"tool": "subject", "at": [0.5, 0.5], "add": True}
-    frame = {"tool": "frame", "from": [0.75, 0.8], "to": [0.25, 0.2]}
+    frame = {"tool": "bounding_box", "from": [0.75, 0.8], "to": [0.25, 0.2]}
     larger, smaller = ({"tool": "part", "larger": side} for side in (True, False))
     done = [click, larger, smaller, smaller, smaller, smaller, larger, click, frame]
     editing.areas(session, subject(done), finder)
@@ -166,10 +166,10 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
 
 
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
-    drawn = [editing.areas(session, subject(CLICK, grow=grow), NOBODY).tensor for grow in (None, "out")]
+    drawn = [editing.areas(session, subject(CLICK, feather_side=side), NOBODY).tensor for side in (None, "out")]
     assert np.array_equal(*drawn)
     click = [{"tool": "subject", "at": [0.5, 0.5]}]
-    found = [editing.areas(session, subject(click, grow=grow), Finder()).tensor for grow in (None, "both")]
+    found = [editing.areas(session, subject(click, feather_side=side), Finder()).tensor for side in (None, "both")]
     assert np.array_equal(*found)
 
 
@@ -200,14 +200,14 @@ def answered(question):
 @pytest.fixture
 def ask(monkeypatch, enhancers):
     """Answers of the page to a visitor with a session, one after another, with a given segmenter."""
-    monkeypatch.setattr(visit, "load", enhancers.__getitem__)
-    monkeypatch.setattr(visit, "VISITORS", visit.Visitors(2))
+    monkeypatch.setattr(models, "load", enhancers.__getitem__)
+    monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(2))
 
     def ask(question, session, data, finder=NOBODY):
-        monkeypatch.setattr(visit, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(models, "segmenter", lambda: (finder, "it is a test"))
         request = types.SimpleNamespace(session_hash=f"visitor {id(session)}")
         if session is not None:
-            visit.VISITORS.enter(request, session)
+            sessions.VISITORS.enter(request, session)
         for answer in answered(question(types.SimpleNamespace(_data={"seq": 7, **data}), request)):
             (said,) = [json.loads(value) for key, value in answer.items() if key != "__type__"]
             assert said.pop("seq") == 7
@@ -222,15 +222,15 @@ def asks(done, **more):
 
 def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     finder = SlowFinder()
-    answers = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
+    answers = ask(handlers.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
     assert "looking" in next(answers)
     other = editing.open_photo(session.path)
-    *_, last = ask(visit.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
+    *_, last = ask(handlers.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
     assert last["done"]
     finder.seen.set()
-    *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
+    *_, last = ask(handlers.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
     assert last["marks"]["0"]["shares"][0] > 0
-    *_, last = ask(visit.on_edit, session, asks([{"tool": "subject", "at": [0.4, 0.5]}]), finder)
+    *_, last = ask(handlers.on_edit, session, asks([{"tool": "subject", "at": [0.4, 0.5]}]), finder)
     assert last["done"]
     assert finder.prepared == 1  # seen once, never again
 
@@ -238,33 +238,35 @@ def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
 def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(session, ask, monkeypatch):
     """More visitors wait than there are places of any kind; a circle is answered meanwhile."""
     finder = SlowFinder()
-    sessions = [editing.open_photo(session.path) for _ in range(12)]
+    others = [editing.open_photo(session.path) for _ in range(12)]
     found = asks([{"tool": "subject", "at": [0.5, 0.5]}])
 
     async def all_at_once():
-        monkeypatch.setattr(visit, "segmenter", lambda: (finder, "it is a test"))
-        monkeypatch.setattr(visit, "VISITORS", visit.Visitors(40))
+        monkeypatch.setattr(models, "segmenter", lambda: (finder, "it is a test"))
+        monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(40))
 
-        def question(name, data, function=visit.on_edit):
+        def question(name, data, function=handlers.on_edit):
             request = types.SimpleNamespace(session_hash=name)
             return function(types.SimpleNamespace(_data={"seq": 7, **data}), request)
 
-        for number, each in enumerate([*sessions, session]):
-            visit.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
+        for number, each in enumerate([*others, session]):
+            sessions.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
         waiting = [question(str(number), found) for number in range(12)]
         assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
-        saving = [asyncio.ensure_future(anext_of(question(str(n), found, visit.on_save))) for n in range(3)]
-        comparing = [asyncio.ensure_future(question(str(n), {**found, "index": 0}, visit.on_compare)) for n in range(9)]
+        saving = [asyncio.ensure_future(anext_of(question(str(n), found, handlers.on_save))) for n in range(3)]
+        comparing = [
+            asyncio.ensure_future(question(str(n), {**found, "index": 0}, handlers.on_compare)) for n in range(9)
+        ]
         await asyncio.sleep(0.2)
         said = [json.dumps(each) async for each in question("12", asks(CLICK))]
         assert '\\"done\\": true' in said[-1]
-        path = [json.dumps(each) async for each in question("12", asks(CLICK), visit.on_save)]
+        path = [json.dumps(each) async for each in question("12", asks(CLICK), handlers.on_save)]
         assert "holiday_ranlen.png" in path[-1]
         assert not any(each.done() for each in (*saving, *comparing))
         newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
         assert "looking" in json.dumps(await anext_of(newer))
         assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
-        visit.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
+        sessions.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
         assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue
         finder.seen.set()
         assert '\\"done\\": true' in [json.dumps(each) async for each in newer][-1]
@@ -286,7 +288,7 @@ def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(se
         real = getattr(module, name)
 
         def noted(*arguments, **named):
-            held.setdefault(name, []).append(gpu.NETWORK.locked())
+            held.setdefault(name, []).append(models.NETWORK.locked())
             return real(*arguments, **named)
 
         monkeypatch.setattr(module, name, noted)
@@ -295,13 +297,13 @@ def test_the_lock_of_the_networks_is_held_while_one_runs_and_at_no_other_time(se
     noting(retouch, "render")
     noting(images, "read")
     noting(images, "write_atomically")
-    monkeypatch.setattr(visit, "load", load)
-    monkeypatch.setattr(visit, "segmenter", lambda: (NOBODY, "it is a test"))
+    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(models, "segmenter", lambda: (NOBODY, "it is a test"))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(session.path.parent))
     whole = {"ranlen": 1, "subjects": [{"edits": CLICK}]}
-    for ask in (api.light(str(session.path), done=CLICK), api.light(str(session.path), done=whole)):
+    for ask in (api.light(str(session.path), edits=CLICK), api.light(str(session.path), edits=whole)):
         asyncio.run(ask)
-    asyncio.run(api.compare(str(session.path), done=CLICK))
+    asyncio.run(api.compare(str(session.path), edits=CLICK))
     list(editing.save(session, Recipe((subject(CLICK),)), "same", session.path.parent, NOBODY, load))
     assert len(held["predict"]) == 7
     assert all(held.pop("predict"))
@@ -320,32 +322,32 @@ def test_what_cannot_be_answered_is_told(session, ask):
         ([*CLICK] * 1001, "1001 edits; at most 1000"),
         ([{"ref": "e1"}], "Edit 1: the tool is one of"),
     ):
-        *_, said = ask(visit.on_edit, session, asks(done), Refuses())
+        *_, said = ask(handlers.on_edit, session, asks(done), Refuses())
         assert message in said["error"]
-    *_, said = ask(visit.on_edit, session, asks([{"tool": "click", "at": [0.5, 0.5], "radius": 2}]))
+    *_, said = ask(handlers.on_edit, session, asks([{"tool": "circle", "at": [0.5, 0.5], "radius": 2}]))
     assert "covers the whole photo" in said["marks"]["0"]["error"]
-    assert list(ask(visit.on_edit, None, asks(CLICK))) == [{"lost": True}]
+    assert list(ask(handlers.on_edit, None, asks(CLICK))) == [{"lost": True}]
 
 
 def test_only_uploads_are_read(session, ask, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     (tmp_path / "uploads").mkdir()
     for path in (session.path, "/etc/passwd", f"{tmp_path}/uploads/../holiday.PNG", None, 7, ["x"]):
-        for question in (visit.on_open, visit.on_mask):
+        for question in (handlers.on_open, handlers.on_mask):
             (said,) = ask(question, session, {"path": str(path) if path == session.path else path})
             assert said == {"error": "The upload is gone; open the photo again."}
-    (said,) = ask(visit.on_open, None, {"example": "../../secret"})
+    (said,) = ask(handlers.on_open, None, {"example": "../../secret"})
     assert "error" in said
 
 
 def test_a_closed_tab_leaves_nothing_that_can_be_worked_out_again(session, load):
-    visitors, request = visit.Visitors(2), gr.Request(session_hash="a")
+    visitors, request = sessions.Visitors(2), gr.Request(session_hash="a")
     editing.lighting(session, subject(CLICK), "deepupe-ranlen", NOBODY, load)
     visitors.enter(request, session)
     visitors.leave(request)
     left = visitors.came["a"]
     assert (left.path, left.key) == (session.path, session.key)
-    assert not any(kept.results for kept in (left.shown, left.seen, left.masks, left.lights))
+    assert not any(kept.results for kept in (left.views, left.embeddings, left.masks, left.lights))
     assert np.array_equal(left.view.pixels, session.view.pixels)  # read again
     for name in "bc":
         visitors.enter(gr.Request(session_hash=name), session)
@@ -358,7 +360,7 @@ def test_a_broken_checkpoint_does_not_stop_the_page(tmp_path, monkeypatch):
     (tmp_path / "sam.pth").write_bytes(b"no checkpoint")
     monkeypatch.delenv("RANLEN_SEGMENTER", raising=False)
     monkeypatch.setenv(checkpoints.VARIABLE, str(tmp_path / "sam.pth"))
-    segmenter, why = visit.segmenter.__wrapped__()
+    segmenter, why = models.segmenter.__wrapped__()
     assert segmenter.name == "grabcut"
     assert "sam.pth is damaged or not a checkpoint of SAM" in why
 
@@ -372,14 +374,14 @@ def unpack(packed):
 @pytest.mark.parametrize("backbone", ["deepupe", "star_dce"])
 def test_a_packed_light_is_small_and_true(session, load, backbone):
     light = editing.lighting(session, subject(CLICK), f"{backbone}-ranlen", NOBODY, load)
-    packed = wire.packed_light(light, session.view)
+    packed = serialization.packed_light(light, session.view)
     left, top, width, height = packed["box"]
     part = (slice(top, top + height), slice(left, left + width))
     window = light.attenuation[0, 0].numpy()
     assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 4095 + 1e-6
     assert not np.delete(np.delete(window, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
     lit = retouch.render(session.view, light, 2.0)
-    assert wire.changed(session.view, lit)[2] <= width
+    assert serialization.changed(session.view, lit)[2] <= width
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
@@ -389,7 +391,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
 
 
 def test_outlines_run_around_the_areas(session):
-    found = wire.outlines(editing.areas(session, subject(CLICK), NOBODY))
+    found = serialization.outlines(editing.areas(session, subject(CLICK), NOBODY))
     (line,) = found["a"]
     away = np.hypot(np.array(line[::2]) - 59.5, np.array(line[1::2]) - 44.5)
     assert np.allclose(away, 18, atol=1.5)
@@ -400,14 +402,14 @@ def test_methods_in_words(session, load):
     one = subject(CLICK)
     mask = editing.areas(session, one, NOBODY)
     words = {}
-    for method in visit.METHODS:
+    for method in handlers.METHODS:
         light = editing.lighting(session, one, f"deepupe-{method}", NOBODY, load)
-        words[method] = wire.in_words(session.view, retouch.render(session.view, light, 1.0), mask)
+        words[method] = serialization.in_words(session.view, retouch.render(session.view, light, 1.0), mask)
     assert words["global"][2].endswith("% changed")
     for method in ("blend", "concat", "ranlen"):
         assert words[method][2] == "Background untouched"
         assert words[method][1].startswith("Edge ")
-    assert wire.in_words(session.view, session.view, mask)[0] == "Subject +0.0 stops"
+    assert serialization.in_words(session.view, session.view, mask)[0] == "Subject +0.0 stops"
 
 
 def test_saving_writes_the_photos_own_kind_at_full_size(session, load, tmp_path):
@@ -421,7 +423,7 @@ def test_saving_writes_the_photos_own_kind_at_full_size(session, load, tmp_path)
     mask = editing.save_mask(session, done.subjects[0], tmp_path, NOBODY)
     assert np.array_equal(
         images.read_mask(mask, (90, 120)),
-        editing.areas(session, subject(CLICK, transition=0), NOBODY).a[0, 0].numpy() == 1,
+        editing.areas(session, subject(CLICK, feather=0), NOBODY).a[0, 0].numpy() == 1,
     )
 
 
@@ -449,22 +451,22 @@ def test_programs_light_a_photo_through_the_endpoint(server, session, tmp_path):
     assert (before[45, 60] != after[45, 60]).any()
     assert np.array_equal(before[0, 0], after[0, 0])
     done = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "subject", "at": [0.02, 0.02], "add": False}]
-    found = client.predict(photo=handle_file(session.path), mask=None, done=done, api_name="/light")
+    found = client.predict(photo=handle_file(session.path), mask=None, edits=done, api_name="/light")
     assert (images.read(found).pixels[45, 60] != before[45, 60]).any()
     assert np.array_equal(images.read(found).pixels[0, 0], before[0, 0])
-    mask = client.predict(photo=handle_file(session.path), done=done, api_name="/segment")
+    mask = client.predict(photo=handle_file(session.path), edits=done, api_name="/segment")
     assert images.read_mask(mask, (90, 120))[45, 60]
     sheet = client.predict(photo=handle_file(session.path), mask=handle_file(mask), api_name="/compare")
     assert images.read(sheet).size[0] > 90
     recipe = {"ranlen": 1, "backbone": "star_dce", "subjects": [{"edits": CLICK, "degree": 0.5}]}
-    told = client.predict(photo=handle_file(session.path), mask=None, done=recipe, api_name="/light")
+    told = client.predict(photo=handle_file(session.path), mask=None, edits=recipe, api_name="/light")
     assert (images.read(told).pixels[45, 60] != before[45, 60]).any()
     with pytest.raises(AppError, match="marked both as the subject and as not"):
         client.predict(
-            photo=handle_file(session.path), mask=None, done=[done[0], {**done[0], "add": False}], api_name="/light"
+            photo=handle_file(session.path), mask=None, edits=[done[0], {**done[0], "add": False}], api_name="/light"
         )
     with pytest.raises(AppError, match="a point is two numbers from 0 to 1"):
-        client.predict(photo=handle_file(session.path), mask=None, done=[{"tool": "subject"}], api_name="/light")
+        client.predict(photo=handle_file(session.path), mask=None, edits=[{"tool": "subject"}], api_name="/light")
     with pytest.raises(AppError, match="unknown model 'none such'"):
         client.predict(photo=handle_file(session.path), mask=None, model="none such", api_name="/light")
     torn = tmp_path / "torn.png"

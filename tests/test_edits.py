@@ -8,7 +8,7 @@ import pytest
 from ranlen.masks.edits import CLICK_RADIUS, EditError, pack, parse_edits, rasterise
 from ranlen.masks.regions import disc
 
-CLICK = {"tool": "click", "at": [0.5, 0.5]}
+CLICK = {"tool": "circle", "at": [0.5, 0.5]}
 
 
 def draw(*edits: dict, size: tuple[int, int] = (120, 200)) -> np.ndarray:
@@ -20,8 +20,8 @@ def test_a_click_is_the_papers_circle():
 
 
 def test_edits_are_drawn_in_order():
-    box = {"tool": "box", "from": [0.1, 0.9], "to": [0.9, 0.1]}
-    erase = {"tool": "click", "at": [0.5, 0.5], "radius": 0.1, "add": False}
+    box = {"tool": "rectangle", "from": [0.1, 0.9], "to": [0.9, 0.1]}
+    erase = {"tool": "circle", "at": [0.5, 0.5], "radius": 0.1, "add": False}
     assert draw(box).sum() == pytest.approx(0.64 * 120 * 200, rel=0.01)
     assert draw(box, erase).sum() < draw(box).sum()
     assert np.array_equal(draw(erase, box), draw(box))
@@ -55,7 +55,7 @@ def test_growing_and_shrinking_move_the_border_by_so_many_short_sides():
 
 def test_filling_closes_holes_and_nothing_else():
     ring = [{**CLICK, "radius": 0.3}, {**CLICK, "radius": 0.1, "add": False}]
-    bay = {"tool": "box", "from": [0.4, 0.0], "to": [0.6, 0.2]}
+    bay = {"tool": "rectangle", "from": [0.4, 0.0], "to": [0.6, 0.2]}
     assert np.array_equal(draw(*ring, bay, {"tool": "fill"}), draw({**CLICK, "radius": 0.3}, bay))
 
 
@@ -74,7 +74,7 @@ def test_points_outside_are_moved_to_the_edge():
 
 
 def test_what_a_segmenter_answers_is_not_drawn():
-    question = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "frame", "from": [0, 0], "to": [1, 1]}]
+    question = [{"tool": "subject", "at": [0.5, 0.5]}, {"tool": "bounding_box", "from": [0, 0], "to": [1, 1]}]
     assert not draw(*question, {"tool": "part", "larger": False}).any()
 
 
@@ -90,16 +90,17 @@ def test_nothing_marked_is_an_empty_core():
         ([7], "edit 1 is not an object: 7"),
         (
             [CLICK, {"tool": "lasso"}],
-            "edit 2: the tool is one of subject, frame, part, click, box, brush, mask, invert, grow, fill; got 'lasso'",
+            "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, mask, invert, grow, "
+            "fill; got 'lasso'",
         ),
-        ([{"tool": "click"}], "edit 1: a point is two numbers from 0 to 1; got None"),
-        ([{"tool": "click", "at": [math.nan, 0]}], "a point is two numbers"),
-        ([{"tool": "click", "at": [math.inf, 0]}], "a point is two numbers"),
-        ([{"tool": "click", "at": ["0", "0"]}], "a point is two numbers"),
-        ([{"tool": "click", "at": "ab"}], "a point is two numbers"),
-        ([{"tool": "click", "at": [0, 0, 0]}], "a point is two numbers"),
-        ([{"tool": "click", "at": [True, False]}], "a point is two numbers"),
-        ([{"tool": "frame", "from": [0, 0]}], "a point is two numbers"),
+        ([{"tool": "circle"}], "edit 1: a point is two numbers from 0 to 1; got None"),
+        ([{"tool": "circle", "at": [math.nan, 0]}], "a point is two numbers"),
+        ([{"tool": "circle", "at": [math.inf, 0]}], "a point is two numbers"),
+        ([{"tool": "circle", "at": ["0", "0"]}], "a point is two numbers"),
+        ([{"tool": "circle", "at": "ab"}], "a point is two numbers"),
+        ([{"tool": "circle", "at": [0, 0, 0]}], "a point is two numbers"),
+        ([{"tool": "circle", "at": [True, False]}], "a point is two numbers"),
+        ([{"tool": "bounding_box", "from": [0, 0]}], "a point is two numbers"),
         ([{"tool": "part", "larger": 1}], '"larger" is true or false; got 1'),
         ([{**CLICK, "radius": 0}], 'edit 1: "radius" is above 0'),
         ([{**CLICK, "radius": 1e9}], '"radius" is above 0 and at most 2'),

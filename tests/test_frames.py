@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.visitor import CLICK, Visitor, photo_of, session
-from demo import editing, frames, visit, wire
+from demo import editing, frames, models, serialization, sessions
 from ranlen.io.images import Photo
 from ranlen.recipe import parse_recipe
 
@@ -30,9 +30,9 @@ def test_the_owner_sees_the_photo_as_it_is_rendered(visitor):
     answer = ask(visitor, key=visitor.key, recipe=session([CLICK]))
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Cache-Control"] == "no-store"
-    mine = visit.VISITORS.owner(visitor.key)
+    mine = sessions.VISITORS.owner(visitor.key)
     done = parse_recipe(session([CLICK]))
-    lit = editing.light(mine, done, mine.view, visit.segmenter()[0], visit.load).pixels
+    lit = editing.light(mine, done, mine.view, models.segmenter()[0], models.load).pixels
     left, top, width, height = (int(each) for each in answer.headers["X-Box"].split(","))
     seen = mine.view.pixels.copy()
     seen[top : top + height, left : left + width] = cv2.imdecode(np.frombuffer(answer.content, np.uint8), 1)[..., ::-1]
@@ -66,13 +66,13 @@ def test_the_box_is_the_smallest_around_what_changed(rows, cols):
     for channel in range(3):
         after = before.copy()
         after[rows, cols, channel] += 1
-        left, top, width, height = box = wire.changed(Photo(before), Photo(after))
+        left, top, width, height = box = serialization.changed(Photo(before), Photo(after))
         rest = after.copy()
         rest[top : top + height, left : left + width] = 9
         assert np.array_equal(rest, before)
-        assert wire.part(Photo(after), box)[..., channel].size == (after != before).sum()
+        assert serialization.part(Photo(after), box)[..., channel].size == (after != before).sum()
 
 
 def test_a_picture_arrives_to_the_byte(rng):
     pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    assert np.array_equal(cv2.imdecode(np.frombuffer(wire.png(pixels), np.uint8), 1)[..., ::-1], pixels)
+    assert np.array_equal(cv2.imdecode(np.frombuffer(serialization.png(pixels), np.uint8), 1)[..., ::-1], pixels)

@@ -296,7 +296,7 @@ def test_edit_files_that_are_no_json_are_told(text, tmp_path):
 def test_numbers_beyond_floats_are_no_places():
     for value in (10**400, -(10**400), 1e308):
         with pytest.raises(EditError, match="a point is two numbers"):
-            edits.parse_edits([{"tool": "click", "at": [value, 0]}])
+            edits.parse_edits([{"tool": "circle", "at": [value, 0]}])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_every_module_is_served_as_javascript_and_kept_for_good(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["0/main.js", "{version}/page.html", "{version}/package.json", "{version}/../guard.py"]
+    "path", ["0/main.js", "{version}/page.html", "{version}/package.json", "{version}/../middleware.py"]
 )
 def test_of_another_version_and_of_other_files_nothing_is_served(client, path):
     reply = client.get("/gradio_api/page/" + path.format(version=assets.VERSION))

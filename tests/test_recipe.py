@@ -14,12 +14,12 @@ from ranlen.io import images
 from ranlen.masks.edits import EditError
 from ranlen.models import weights
 
-LEFT = {"tool": "click", "at": [0.25, 0.5], "radius": 0.15}
-RIGHT = {"tool": "click", "at": [0.75, 0.5], "radius": 0.15}
+LEFT = {"tool": "circle", "at": [0.25, 0.5], "radius": 0.15}
+RIGHT = {"tool": "circle", "at": [0.75, 0.5], "radius": 0.15}
 SAVED = {
-    "ranlen": 1,
+    "ranlen": 2,
     "backbone": "star_dce",
-    "subjects": [{"edits": [LEFT], "degree": 0.5, "transition": 0.05}, {"edits": [RIGHT], "grow": "in"}],
+    "subjects": [{"edits": [LEFT], "degree": 0.5, "feather": 0.05}, {"edits": [RIGHT], "feather_side": "in"}],
 }
 
 
@@ -42,21 +42,43 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
     core[50:150, 100:200] = True
     found, drawn = (
         recipe.parse_recipe([{"tool": tool, "at": [0.5, 0.5], "add": True, **more}]).subjects[0]
-        for tool, more in (("subject", {}), ("click", {"radius": 0.25}))
+        for tool, more in (("subject", {}), ("circle", {"radius": 0.25}))
     )
     area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
     assert area.transition_width().item() == pytest.approx(0.04 * 200, abs=2)
     assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
     area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
     assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
-    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, transition=0.1), core.shape, lambda said: core, {})
+    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, feather=0.1), core.shape, lambda said: core, {})
     assert asked_for.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
+
+
+@pytest.mark.parametrize(("before", "now"), [*facts.OLD_TOOLS.items(), *facts.OLD_SETTINGS.items()])
+def test_files_of_before_say_it_in_older_words(before, now):
+    place, area = {"at": [0.25, 0.5], "radius": 0.15}, {"from": [0.1, 0.2], "to": [0.8, 0.7]}
+    tools = [
+        {"tool": "circle", **place},
+        {"tool": "rectangle", **area},
+        {"tool": "bounding_box", **area},
+        {"tool": "fill"},
+    ]
+    told = json.dumps({"ranlen": 2, "subjects": [{"edits": tools, "feather": 0.05, "feather_side": "in"}]})
+    older = told.replace(f'"{now}"', f'"{before}"').replace('"ranlen": 2', '"ranlen": 1')
+    assert older.count(f'"{before}"') == 1
+    assert recipe.parse_recipe(json.loads(older)) == recipe.parse_recipe(json.loads(told))
+
+
+def test_the_word_grow_is_still_a_tool():
+    (subject,) = recipe.parse_recipe(
+        {"ranlen": 1, "subjects": [{"edits": [LEFT, {"tool": "grow", "by": 0.1}]}]}
+    ).subjects
+    assert (subject.edits[1].tool, subject.feather_side) == ("grow", None)
 
 
 def test_a_plain_list_is_a_recipe_of_one_subject():
     (subject,) = recipe.parse_recipe([LEFT]).subjects
-    assert (subject.degree, subject.transition, subject.grow) == (1.0, None, None)
-    assert subject.edits[0].tool == "click"
+    assert (subject.degree, subject.feather, subject.feather_side) == (1.0, None, None)
+    assert subject.edits[0].tool == "circle"
 
 
 def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
@@ -76,7 +98,7 @@ def test_the_command_line_repeats_a_recipe(folder, photo):
 
 
 def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
-    options = ["--degree", "0.5", "--transition", "0.05", "--model", "star_dce-ranlen"]
+    options = ["--degree", "0.5", "--feather", "0.05", "--model", "star_dce-ranlen"]
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0
     expected = recipe.light_subjects(
         photo,
@@ -109,15 +131,19 @@ def test_what_a_recipe_cannot_be_used_with_is_said(folder, capsys, command, mess
     ("change", "message"),
     [
         (None, "edits are a list, or a recipe as the page saves it; got NoneType"),
-        ({"ranlen": 2}, 'a recipe says "ranlen": 1; got 2'),
+        ({"ranlen": 3}, 'a recipe says "ranlen": 2; got 3'),
+        ({"ranlen": 0}, 'a recipe says "ranlen": 2; got 0'),
         ({"subjects": []}, '"subjects" is a list of 1 to 8; got []'),
         ({"subjects": [{"edits": []}] * 9}, '"subjects" is a list of 1 to 8'),
         ({"subjects": [7]}, "subject 1 is not an object: 7"),
         ({"subjects": [{}]}, "edits are a list; got NoneType"),
         ({"subjects": [{"edits": [], "degree": 3}]}, 'subject 1: "degree" is a number from 0 to 2; got 3'),
         ({"subjects": [{"edits": [], "degree": math.nan}]}, '"degree" is a number from 0 to 2'),
-        ({"subjects": [{"edits": [], "transition": True}]}, '"transition" is a number from 0 to 1; got True'),
-        ({"subjects": [{"edits": [], "grow": "up"}]}, "\"grow\" is one of out, in, both, or null; got 'up'"),
+        ({"subjects": [{"edits": [], "feather": True}]}, '"feather" is a number from 0 to 1; got True'),
+        (
+            {"subjects": [{"edits": [], "feather_side": "up"}]},
+            "\"feather_side\" is one of out, in, both, or null; got 'up'",
+        ),
         ({"backbone": "none such"}, f"\"backbone\" is one of {', '.join(BACKBONES)}; got 'none such'"),
     ],
 )
@@ -132,5 +158,5 @@ def test_the_limits_are_those_of_the_light_and_of_the_areas():
     assert recipe.LIMITS["degree"] == (0.0, facts.MAX_DEGREE)
     for name, (least, most) in recipe.LIMITS.items():
         for value in (least, most):
-            (subject,) = recipe.parse_recipe({"ranlen": 1, "subjects": [{"edits": [], name: value}]}).subjects
+            (subject,) = recipe.parse_recipe({"ranlen": 2, "subjects": [{"edits": [], name: value}]}).subjects
             assert getattr(subject, name) == value

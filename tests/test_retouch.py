@@ -24,9 +24,9 @@ def core() -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", LOCAL)
-@pytest.mark.parametrize("grow", ["out", "in", "both"])
-def test_area_c_keeps_every_byte(name, grow, enhancers, photo, core):
-    mask = retouch.region_mask(core, transition=0.1, grow=grow)
+@pytest.mark.parametrize("side", ["out", "in", "both"])
+def test_area_c_keeps_every_byte(name, side, enhancers, photo, core):
+    mask = retouch.region_mask(core, feather=0.1, feather_side=side)
     lit = retouch.light(photo, mask, enhancers[name], 1.3)
     c = mask.c[0, 0].numpy() == 1
     assert np.array_equal(lit.pixels[c], photo.pixels[c])
@@ -128,16 +128,16 @@ def test_masks_that_leave_nothing_to_do_are_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("transition", [0.0, None])
+@pytest.mark.parametrize("feather", [0.0, None])
 @pytest.mark.parametrize("method", METHODS)
-def test_small_subjects_are_lit_like_large_ones(method, transition):
+def test_small_subjects_are_lit_like_large_ones(method, feather):
     """At 12 MP a subject of four pixels is less than one of what a network sees, and less than two of the areas'."""
     pixels = np.full((3000, 4000, 3), 20, np.uint8)
     photo, enhancer = Photo(pixels), Enhancer("deepupe", method).eval()
 
     def gain(radius: float) -> float:
         core = shapes.disc(photo.size, (1501.3, 1200.8), radius)
-        lit = retouch.light(photo, retouch.region_mask(core, transition=transition), enhancer)
+        lit = retouch.light(photo, retouch.region_mask(core, feather=feather), enhancer)
         return lit.pixels[core].mean() / 20
 
     large = gain(50)

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from demo import editing, wire
+from demo import editing, serialization
 from ranlen import retouch
 from ranlen.cli import main as cli
 from ranlen.io import images
@@ -40,15 +40,15 @@ def test_a_saved_mask_lights_as_the_session_does(size, rng, weights_folder, tmp_
     Photo(rng.integers(0, 70, (*size, 3), dtype=np.uint8)).write(path)
     session = editing.open_photo(path)
     done = [
-        {"tool": "click", "at": [0.4, 0.5], "radius": 0.2},
+        {"tool": "circle", "at": [0.4, 0.5], "radius": 0.2},
         {"tool": "brush", "points": [[0.4, 0.5], [0.8, 0.7]], "radius": 0.03},
         {"tool": "brush", "points": [[0.1, 0.4], [0.5, 0.4]], "radius": 0.01, "add": False},
     ]
     subject = Subject(tuple(edits.parse_edits(done)))
     mask = editing.save_mask(session, subject, tmp_path, None)
     core = images.read_mask(mask, size)
-    expected = editing.areas(session, dataclasses.replace(subject, transition=0.0), None).a[0, 0].numpy() == 1
-    assert np.array_equal(wire.fitted(core, session.view.size), expected)  # loaded on the page again
+    expected = editing.areas(session, dataclasses.replace(subject, feather=0.0), None).a[0, 0].numpy() == 1
+    assert np.array_equal(serialization.fitted(core, session.view.size), expected)  # loaded on the page again
     assert np.array_equal(retouch.region_mask(core).tensor, editing.areas(session, subject, None).tensor)
 
     (tmp_path / "s.json").write_text(json.dumps({"ranlen": 1, "subjects": [{"edits": done}]}))

@@ -65,7 +65,7 @@ def test_it_can_be_made_again_but_not_over_something_else(folder, tmp_path, caps
 @pytest.fixture
 def lender(monkeypatch):
     """A `spaces` package that keeps count of what it lends for."""
-    from demo import gpu
+    from demo import models
 
     package = types.ModuleType("spaces")
     package.marked, package.calls = [], []
@@ -84,25 +84,25 @@ def lender(monkeypatch):
 
     package.GPU = lend
     monkeypatch.setitem(sys.modules, "spaces", package)
-    importlib.reload(gpu)
+    importlib.reload(models)
     yield package
     monkeypatch.undo()
-    importlib.reload(gpu)
+    importlib.reload(models)
 
 
 def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo, enhancers):
-    from demo import gpu
+    from demo import models
 
-    assert lender.marked == ["_predict", "look"]
+    assert lender.marked == ["_predict", "_encode"]
     mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
-    lit = gpu.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
+    lit = models.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
     assert lender.calls == ["_predict"]
     assert (lit.pixels == retouch.light(photo, mask, enhancers["star_dce-ranlen"]).pixels).all()
-    retouch.render(photo, gpu.predict(photo, mask, enhancers["star_dce-ranlen"]), 0.5)
+    retouch.render(photo, models.predict(photo, mask, enhancers["star_dce-ranlen"]), 0.5)
     assert lender.calls == ["_predict", "_predict"]
 
     sam, grabcut = (types.SimpleNamespace(name=name, prepare=lambda view: view) for name in ("sam", "grabcut"))
-    assert gpu.prepare(grabcut, photo) is photo
+    assert models.prepare(grabcut, photo) is photo
     assert lender.calls[2:] == []
-    assert gpu.prepare(sam, photo) is photo
-    assert lender.calls[2:] == ["look"]
+    assert models.prepare(sam, photo) is photo
+    assert lender.calls[2:] == ["_encode"]

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.visitor import Visitor, photo_of
-from demo import editing, tiles, visit
+from demo import sessions, tiles
 from ranlen.io.images import Photo
 
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path):
     """Of the uploads, with no photo kept."""
-    monkeypatch.setattr(tiles, "PHOTOS", editing.Kept(tiles.MOST_PHOTOS))
+    monkeypatch.setattr(tiles, "PHOTOS", sessions.SingleFlight(tiles.MOST_PHOTOS))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     return tmp_path
 
@@ -55,14 +55,14 @@ def test_there_is_nothing_beside_the_photo(pixels, place):
 def test_a_photo_is_decoded_once_for_all_its_tiles_and_few_are_kept(folder, rng, monkeypatch):
     read, opened = tiles.images.read, []
     monkeypatch.setattr(tiles.images, "read", lambda path: opened.append(path) or read(path))
-    sessions = []
+    visitors = []
     for i in range(tiles.MOST_PHOTOS + 1):
         path = folder / f"{i}.png"
         Photo(rng.integers(0, 9, (60, 80, 3), dtype=np.uint8)).write(path)
-        sessions.append(editing.Session(path, (60, 80)))
+        visitors.append(sessions.Session(path, (60, 80)))
         for _ in range(3):
-            tiles.pixels_of(sessions[-1]).tile(0, 0, 0)
-    assert len(opened) == len(sessions)
+            tiles.pixels_of(visitors[-1]).tile(0, 0, 0)
+    assert len(opened) == len(visitors)
     assert len(tiles.PHOTOS.results) == tiles.MOST_PHOTOS
     assert list(folder.glob("tmp*")) == []  # files that have no name: they go when they are let go of
 
@@ -80,7 +80,7 @@ def ask(url, **body):
 def test_the_owner_gets_tiles_nobody_else_does_and_what_makes_no_sense_is_told(server):
     visitor = Visitor(server)
     visitor.open(photo_of(3, 700), "a.png")
-    mine = visit.VISITORS.owner(visitor.key)
+    mine = sessions.VISITORS.owner(visitor.key)
     reply = ask(visitor.url, key=visitor.key, level=0, x=1, y=0)
     seen = cv2.imdecode(np.frombuffer(reply.content, np.uint8), 1)[..., ::-1]
     assert np.array_equal(seen, mine.view.pixels[:512, 512:])  # a small photo is its own view

@@ -167,7 +167,7 @@ def portraits(pairs: Sequence[tuple[Example, np.ndarray]], enhancer: Enhancer) -
     """A row per pair: reference, input, map and output; Area B is carved from the map (Section 5.2)."""
     panels = []
     for pair, core in pairs:
-        mask = retouch.region_mask(core, grow="in")
+        mask = retouch.region_mask(core, feather_side="in")
         white = images.preview(images.mask_photo(core), retouch.DETAIL)
         output = retouch.light(pair.dark, mask, enhancer)
         panels += [panel("reference", pair.reference), panel("input", pair.dark), ("segmentation map", shown(white))]

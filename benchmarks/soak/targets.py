@@ -57,10 +57,10 @@ def mask(chance: random.Random, folder: Path) -> object:
 
 EDITS = [
     {"tool": "subject", "at": [0.4, 0.6], "add": True},
-    {"tool": "frame", "from": [0.1, 0.1], "to": [0.9, 0.9]},
+    {"tool": "bounding_box", "from": [0.1, 0.1], "to": [0.9, 0.9]},
     {"tool": "part", "larger": True},
-    {"tool": "click", "at": [0.5, 0.5], "radius": 0.2, "add": True},
-    {"tool": "box", "from": [0.2, 0.3], "to": [0.6, 0.7], "add": False},
+    {"tool": "circle", "at": [0.5, 0.5], "radius": 0.2, "add": True},
+    {"tool": "rectangle", "from": [0.2, 0.3], "to": [0.6, 0.7], "add": False},
     {"tool": "brush", "points": [[0.1, 0.1], [0.9, 0.4]], "radius": 0.1, "add": True},
     {"tool": "invert"},
 ]

@@ -59,8 +59,8 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const keys = [                             // in this order `?` shows them
     ['S', 'Click the subject', () => pick('subject')],
     ['N', 'Click what is not part of it', () => pick('other')],
-    ['R', 'Box around the subject', () => pick('frame')],
-    ['C', 'Circle', () => pick('click')],
+    ['R', 'Box around the subject', () => pick('bounding_box')],
+    ['C', 'Circle', () => pick('circle')],
     ['B', 'Brush', () => pick('brush')],
     ['E', 'Erase', () => pick('erase')],
     ['H', 'Move the photo', () => pick('pan')],

@@ -87,7 +87,7 @@ const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_Verte
 export const sameLights = (one, other) =>
   one?.length === other.length && other.every(([light, { degree }], i) => light === one[i][0] && degree === one[i][1].degree);
 
-// 12 bits a value, each row as differences, deflated (demo/wire.py).
+// 12 bits a value, each row as differences, deflated (demo/serialization.py).
 const LEVELS = 4095;
 async function valuesOf({ size: [height, width, channels], data }) {
   const packed = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));

@@ -31,7 +31,7 @@ export function createLighting(store, server, renderer, limits) {
 
   async function take(question, said) {
     if (store.state.pending !== question) return;
-    if (said.looking !== undefined) { store.set({ working: looks(said.looking) }); return; }
+    if (said.encoding !== undefined) { store.set({ working: looks(said.encoding) }); return; }
     store.set({ working: null });
     if (said.lost || said.error) failed = store.state.recipe;
     if (said.lost) { lose(); return; }

@@ -4,9 +4,9 @@ import { areasKey } from './recipe.js';
 import { LARGEST, PRESETS, SMALLEST, clamp, round } from './settings.js';
 import { hasParts, isWaiting, subjectOf } from './store.js';
 
-const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the soft edge lies
-const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', frame: 'Drag a box around the subject',
-  click: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
+const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the feather lies
+const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', bounding_box: 'Drag a box around the subject',
+  circle: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
 
 export function button(text, data = {}, label = '') {
   const made = Object.assign(document.createElement('button'), { type: 'button', textContent: text });
@@ -22,7 +22,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
 
   // --- what buttons and sliders do ---
 
-  $('.rl-sides-of-edge').append(...limits.grow.map((name) => button(SIDES[name] ?? name, { grow: name })));
+  $('.rl-sides-of-edge').append(...limits.sides.map((name) => button(SIDES[name] ?? name, { side: name })));
   const [heads, ...kinds] = limits.kept;
   $('.rl-kept').append(...kinds.map((row) => Object.assign(document.createElement('p'), { textContent: `${row[0]}: ${row.slice(1).map((said, i) => `${heads[i + 1]} ${said}`).join('; ')}.` })));
   $('.rl-networks').append(...limits.networks.map(([title, name]) => button(title, { backbone: name })));
@@ -35,7 +35,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (data.act) actions.act(data.act);
     if (data.view) actions.show(data.view);
     if (data.preset) actions.preset(data.preset);
-    if (data.grow !== undefined) editing.setSubject({ grow: data.grow || null });
+    if (data.side !== undefined) editing.setSubject({ feather_side: data.side || null });
     if (data.backbone) actions.network(data.backbone);
     if (data.subject) actions.choose(Number(data.subject));
     if (data.what) $(`#rl-${data.what}`).toggleAttribute('hidden');
@@ -84,7 +84,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (photo) $('.rl-name').textContent = `${photo.name} · ${photo.size[0]} × ${photo.size[1]}`;
     for (const each of $$('[data-tool]')) press(each, each.dataset.tool === tool && mode === 'select');
     for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
-    for (const each of $$('[data-grow]')) press(each, each.dataset.grow === (subject.grow ?? ''));
+    for (const each of $$('[data-side]')) press(each, each.dataset.side === (subject.feather_side ?? ''));
     for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
     for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
     for (const each of $$('[data-act=areas]')) press(each, state.showAreas);

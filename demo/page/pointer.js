@@ -24,8 +24,8 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
     const points = [stage.placeIn(event, canvas)], add = tool !== 'erase' && tool !== 'other' && event.button !== 2 && !event.altKey;
     if (tool === 'other') tool = 'subject';
     if (tool === 'subject') store.set({ stroke: { tool, points, add } });
-    else if (tool === 'frame') store.set({ stroke: { tool, points: [within(points[0]), within(points[0])] } });
-    else if (tool === 'click') store.set({ stroke: { tool, points, radius: sizes.click, add } });
+    else if (tool === 'bounding_box') store.set({ stroke: { tool, points: [within(points[0]), within(points[0])] } });
+    else if (tool === 'circle') store.set({ stroke: { tool, points, radius: sizes.circle, add } });
     else store.set({ stroke: { tool: 'brush', points, radius: round(sizes[tool] / view.scale), add } });
   }
   function stop() {
@@ -54,7 +54,7 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
   }
   function drawn({ tool, points }, event, canvas) {
     const at = stage.placeIn(event, canvas);
-    if (tool === 'frame') return [points[0], within(at)];
+    if (tool === 'bounding_box') return [points[0], within(at)];
     if (tool !== 'brush') return [at];
     const all = event.getCoalescedEvents?.() ?? [];
     return all.length ? [...points, ...all.map((each) => stage.placeIn(each, canvas))] : [...points, at];
@@ -99,10 +99,10 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
 // What a stroke that is done adds to a subject: nothing beside the photo, undefined for a box too small to be meant.
 function editOf({ tool, points, radius, add }, photo) {
   if (tool === 'brush') return { tool, points: thinned(points, radius, photo), radius, add };
-  if (tool === 'frame') {
+  if (tool === 'bounding_box') {
     const [from, to] = points;
     return Math.min(Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])) > 0.01 ? { tool, from, to } : undefined;
   }
   if (!inside(points[0])) return null;
-  return tool === 'click' ? { tool, at: points[0], radius: round(radius), add } : { tool, at: points[0], add };
+  return tool === 'circle' ? { tool, at: points[0], radius: round(radius), add } : { tool, at: points[0], add };
 }

@@ -9,9 +9,9 @@ let made = 0;                                // subjects so far, to tell them ap
 export function blankSubject({ settings }) {
   made += 1;
   const values = Object.entries(settings).map(([name, each]) => [name, each.default]);
-  return { id: made, edits: [], ...Object.fromEntries(values), grow: null };
+  return { id: made, edits: [], ...Object.fromEntries(values), feather_side: null };
 }
-export const blank = (limits) => ({ ranlen: 1, backbone: limits.backbone, subjects: [blankSubject(limits)] });
+export const blank = (limits) => ({ ranlen: limits.recipe, backbone: limits.backbone, subjects: [blankSubject(limits)] });
 
 // What a file may hold, from anywhere: shape only; numbers and edits are the server's to judge. A plain list of edits, and
 // a subject without some settings, as older files have them, are taken too.
@@ -20,20 +20,28 @@ export function adopt(data, limits) {
   if (!Array.isArray(data?.subjects) || !data.subjects.length || !data.subjects.every((each) => Array.isArray(each?.edits))) {
     throw new Error('This file is not a saved recipe.');
   }
-  const subjects = data.subjects.slice(0, limits.subjects).map((each) => {
+  const subjects = data.subjects.slice(0, limits.subjects).map((saved) => {
+    const each = renewed(saved, limits.renamed);
     const found = finds(each.edits, limits);
     const values = Object.entries(limits.settings).map(([name, one]) => {
       const value = each[name] ?? (found ? one.found : one.default);
       return [name, clamp(Number(value) || 0, one.min, one.max)];
     });
-    return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), grow: each.grow ?? null };
+    return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), feather_side: each.feather_side ?? null };
   });
-  return { ranlen: 1, backbone: typeof data.backbone === 'string' ? data.backbone : limits.backbone, subjects };
+  return { ranlen: limits.recipe, backbone: typeof data.backbone === 'string' ? data.backbone : limits.backbone, subjects };
+}
+
+// A subject of an older file in the words of now: of its settings, and of its edits' tools.
+function renewed(subject, { settings, tools }) {
+  const now = Object.entries(subject).map(([name, value]) => [settings[name] ?? name, value]);
+  const edits = subject.edits.map((edit) => (Object.hasOwn(tools, edit?.tool) ? { ...edit, tool: tools[edit.tool] } : edit));
+  return { ...Object.fromEntries(now), edits };
 }
 
 // As a file and the server have it.
 export const plain = ({ subjects, ...recipe }) => ({ ...recipe, subjects: subjects.map(({ id, ...each }) => each) });
 
 // What a subject's areas depend on, and what its light does.
-export const areasKey = (subject) => JSON.stringify([subject.edits, subject.transition, subject.grow]);
+export const areasKey = (subject) => JSON.stringify([subject.edits, subject.feather, subject.feather_side]);
 export const lightKey = (recipe, subject) => recipe.backbone + areasKey(subject);

@@ -28,7 +28,7 @@ export function createSelect(store, canvas, picture, tiles, redraw) {
       });
       drawEdits(context, state, frame);
     }
-    if (stroke?.tool === 'frame') drawBox(context, { from: stroke.points[0], to: stroke.points[1] }, frame);
+    if (stroke?.tool === 'bounding_box') drawBox(context, { from: stroke.points[0], to: stroke.points[1] }, frame);
     if (stroke?.radius) drawStroke(context, stroke, frame);
     if (state.pointerAt && state.sizes[state.tool]) drawRing(context, state, frame);
   }
@@ -38,7 +38,7 @@ export function createSelect(store, canvas, picture, tiles, redraw) {
     const { edits } = subjectOf(state), answered = (foundOf(state, subjectOf(state)) ?? last)?.edits ?? [];
     for (const edit of edits) if (edit.tool === 'subject') drawDot(context, edit, frame);
     if (state.pending) for (const edit of edits) if (edit.radius && !answered.includes(edit)) drawStroke(context, edit, frame);
-    const frames = edits.filter((edit) => edit.tool === 'frame');
+    const frames = edits.filter((edit) => edit.tool === 'bounding_box');
     if (frames.length) drawBox(context, frames[frames.length - 1], frame);
   }
 
@@ -151,7 +151,7 @@ function drawBox(context, { from, to }, frame) {
 function drawRing(context, { pointerAt, tool, sizes, view }, frame) {
   const ratio = screenRatio();
   context.beginPath();
-  context.arc(...pointerAt, (tool === 'click' ? sizes.click : sizes[tool] / view.scale) * frame.short, 0, 7);
+  context.arc(...pointerAt, (tool === 'circle' ? sizes.circle : sizes[tool] / view.scale) * frame.short, 0, 7);
   context.setLineDash(tool === 'erase' ? [6 * ratio, 5 * ratio] : []);
   for (const [width, colour] of [[2.2, 'rgba(0,0,0,.6)'], [1, '#fff']]) {
     context.lineWidth = width * ratio;

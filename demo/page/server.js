@@ -2,7 +2,7 @@
 // with each answer: { error } in words for the visitor, { lost: true } where the server no longer knows the photo, or
 //
 //   open(File or { example }, tell)              { bitmap, name, size: [width, height] of the file, recipe or null }
-//   edit(recipe, wanted, drawn, tell)            { looking: seconds left or null }, then { marks }, then { marks, lights, done };
+//   edit(recipe, wanted, drawn, tell)            { encoding: seconds left or null }, then { marks }, then { marks, lights, done };
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
@@ -15,7 +15,7 @@
 
 const PATIENCE = 120000;                     // milliseconds without a word
 const PROPS = { open: 'photo', edit: 'answer', compare: 'methods', save: 'saved', loadmask: 'mask' };  // demo/ui.py
-const unfinished = (said) => said.step !== undefined || said.looking !== undefined || (said.marks && !said.done && !said.error);
+const unfinished = (said) => said.step !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
 const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { return {}; } };
 const addressOf = (path) => new URL(`../../${path}`, import.meta.url).href;  // this file is served from among the questions
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
@@ -25,13 +25,13 @@ export function connect({ props, trigger, upload, watch }, most) {
   const busy = new Map(), next = new Map(), latest = new Map();  // questions by kind: under way, to come, last asked
   let counter = 0, key = null;               // of the photo, for questions that do not go through Gradio
 
-  // `passing`: it need not wait for one that waits for a look at the photo.
+  // `passing`: it need not wait for one that waits for the photo to be encoded.
   function ask(kind, data, tell, passing = false) {
     counter += 1;
     const question = { kind, seq: counter, data, tell }, before = busy.get(kind);
     latest.set(kind, question);
     next.delete(kind);
-    if (before && !(passing && before.looking)) next.set(kind, question);
+    if (before && !(passing && before.encoding)) next.set(kind, question);
     else send(question);
     return question;
   }
@@ -49,7 +49,7 @@ export function connect({ props, trigger, upload, watch }, most) {
   function take(kind, said) {
     const asked = busy.get(kind), last = latest.get(kind);
     if (asked?.seq === said.seq) {
-      asked.looking = said.looking !== undefined;
+      asked.encoding = said.encoding !== undefined;
       if (unfinished(said)) wait(asked);
       else free(kind);
     }

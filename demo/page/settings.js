@@ -5,7 +5,7 @@
 // `step`, of what is shown; `most`, as far as the slider goes where that is not `max`.
 const SHOWN = {
   degree: { scale: 1, step: 0.01 },
-  transition: { scale: 100, step: 1, most: 0.4 },
+  feather: { scale: 100, step: 1, most: 0.4 },
 };
 export function limitsOf(said) {
   const settings = Object.fromEntries(Object.entries(SHOWN).map(([name, shown]) => {

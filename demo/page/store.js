@@ -60,7 +60,7 @@ export const fieldsOf = (limits) => ({
 
   mode: 'select',       // or 'wipe' or 'compare'
   tool: 'subject',
-  sizes: { click: CIRCLE, brush: 0.06, erase: 0.06 },  // in short sides; the other tools have none
+  sizes: { circle: CIRCLE, brush: 0.06, erase: 0.06 },  // in short sides; the other tools have none
   showAreas: true,
   holding: false,       // the original is shown while a button or key is held
   sliding: false,       // a slider is being moved: the areas are hidden
@@ -78,4 +78,4 @@ export const isWaiting = (state) => Boolean(state.opening || state.pending || st
 export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
-  subjectOf(state).edits.some((edit) => edit.tool === 'frame' || (edit.tool === 'subject' && edit.add !== false));
+  subjectOf(state).edits.some((edit) => edit.tool === 'bounding_box' || (edit.tool === 'subject' && edit.add !== false));

@@ -57,7 +57,7 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
     from ranlen import retouch
 
     found = options.click is not None
-    return photo, retouch.region_mask(core, transition=options.transition, grow=options.grow, found=found)
+    return photo, retouch.region_mask(core, feather=options.feather, feather_side=options.feather_side, found=found)
 
 
 def read_edits(options: argparse.Namespace) -> None:
@@ -69,13 +69,14 @@ def read_edits(options: argparse.Namespace) -> None:
         return
     done = recipe.read_recipe(options.edits)
     if recipe.is_recipe(options.edits):
-        usual = {"degree": 1.0, "transition": None, "grow": None, "model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}
-        for name, value in usual.items():
+        usual = {"degree": 1.0, "feather": None, "feather_side": None}
+        for name, value in (usual | {"model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}).items():
             if getattr(options, name, value) != value:
-                raise UsageError(f"{options.edits} is a recipe with settings of its own; leave out --{name}")
+                flag = name.replace("_", "-")
+                raise UsageError(f"{options.edits} is a recipe with settings of its own; leave out --{flag}")
         options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
     else:
-        own = recipe.Subject(done.subjects[0].edits, options.degree, options.transition, options.grow)
+        own = recipe.Subject(done.subjects[0].edits, options.degree, options.feather, options.feather_side)
         done = recipe.Recipe((own,))
     options.recipe = done
 

@@ -76,18 +76,20 @@ def build_parser() -> argparse.ArgumentParser:
     subject.add_argument("--circle", type=numbers(3), metavar="X,Y,R", help="circle in pixels of the upright photo")
     subject.add_argument("--click", type=numbers(2), metavar="X,Y", help="a pixel on the subject, which is then found")
     region.add_argument(
-        "--transition",
+        "--feather",
         type=fraction,
         metavar="FRACTION",
-        help="width of the fade, of the short side "
+        help="width of the band in which the light fades, of the short side "
         f"[{FOUND_FEATHER[0]} where a click found the subject, else {DRAWN_FEATHER[0]}]",
     )
     region.add_argument(
-        "--grow",
+        "--feather-side",
         choices=SIDES,
-        help="fade outside the subject, inside it, or both "
+        help="that band outside the subject, inside it, or both "
         f"[{FOUND_FEATHER[1]} where a click found it, else {DRAWN_FEATHER[1]}]",
     )
+    region.add_argument("--transition", dest="feather", type=fraction, help=argparse.SUPPRESS)  # their names of before
+    region.add_argument("--grow", dest="feather_side", choices=SIDES, help=argparse.SUPPRESS)
     region.add_argument(
         "--degree", type=degree, default=1.0, metavar="D", help=f"how much light: 0 none to {MAX_DEGREE:g} [1]"
     )

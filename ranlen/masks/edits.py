@@ -3,10 +3,10 @@
 The page sends this list, a recipe holds it and the command line reads it; all draw it here. An edit is one of
 
     {"tool": "subject", "at": [x, y], "add": true}
-    {"tool": "frame", "from": [x, y], "to": [x, y]}
+    {"tool": "bounding_box", "from": [x, y], "to": [x, y]}
     {"tool": "part", "larger": true}
-    {"tool": "click", "at": [x, y], "radius": r, "add": true}
-    {"tool": "box", "from": [x, y], "to": [x, y], "add": true}
+    {"tool": "circle", "at": [x, y], "radius": r, "add": true}
+    {"tool": "rectangle", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
     {"tool": "mask", "size": [height, width], "bits": "...", "add": true}
     {"tool": "invert"}
@@ -15,8 +15,9 @@ The page sends this list, a recipe holds it and the command line reads it; all d
 
 with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
 three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
-frame, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `click` marks a
-circle, `box` a rectangle, `mask` what a file held (see `pack`). `grow` below 0 shrinks, `fill` closes holes.
+bounding box, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `circle`,
+`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`). `grow` below 0 shrinks, `fill` closes
+holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ranlen.facts import CLICK_RADIUS
+from ranlen.facts import CLICK_RADIUS, OLD_TOOLS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
 from ranlen.masks.boolean import distance, resized, without_holes
 from ranlen.masks.shapes import disc, rectangle, stroke
 
-Tool = Literal["subject", "frame", "part", "click", "box", "brush", "mask", "invert", "grow", "fill"]
-QUESTION: tuple[Tool, ...] = ("subject", "frame", "part")  # what a segmenter answers
+Tool = Literal["subject", "bounding_box", "part", "circle", "rectangle", "brush", "mask", "invert", "grow", "fill"]
+QUESTION: tuple[Tool, ...] = ("subject", "bounding_box", "part")  # what a segmenter answers
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
@@ -59,8 +60,8 @@ class Edit:
 
     Attributes:
         tool: what was used.
-        points: (x, y) from 0 to 1: the click, two corners of the box or frame, or the stroke.
-        radius: of a click's circle or a brush, in short sides; how far to grow.
+        points: (x, y) from 0 to 1: the click, two corners of a box, or the stroke.
+        radius: of a circle or a brush, in short sides; how far to grow.
         add: mark, or erase; of a part, larger or smaller.
         size: (height, width) of a mask.
         bits: its pixels, see `pack`.
@@ -154,9 +155,9 @@ def _shape(edit: Edit, size: Size) -> np.ndarray:
         return resized(bits[: edit.size[0] * edit.size[1]].reshape(edit.size).astype(bool), size)
     points = [(x * size[1], y * size[0]) for x, y in edit.points]
     radius = edit.radius * min(size)
-    if edit.tool == "click":
+    if edit.tool == "circle":
         return disc(size, points[0], radius)
-    if edit.tool == "box":
+    if edit.tool == "rectangle":
         return rectangle(size, (*points[0], *points[1]))
     return stroke(size, points, radius)
 
@@ -168,6 +169,7 @@ def _parse(number: int, entry: Any) -> Edit:
     if not isinstance(add, bool):
         raise EditError(f'edit {number}: "add" is true or false; got {brief(add)}')
     tool = entry.get("tool")
+    tool = OLD_TOOLS.get(tool, tool) if isinstance(tool, str) else tool
     if tool == "invert":
         return Edit("invert")
     if tool == "fill":
@@ -181,18 +183,18 @@ def _parse(number: int, entry: Any) -> Edit:
         return Edit("mask", add=add, size=size, bits=bits)
     if tool == "subject":
         return Edit("subject", (_point(number, entry.get("at")),), add=add)
-    if tool == "frame":
-        return Edit("frame", _corners(number, entry))
+    if tool == "bounding_box":
+        return Edit("bounding_box", _corners(number, entry))
     if tool == "part":
         if not isinstance(larger := entry.get("larger"), bool):
             raise EditError(f'edit {number}: "larger" is true or false; got {brief(larger)}')
         return Edit("part", add=larger)
-    if tool == "click":
+    if tool == "circle":
         return Edit(
-            "click", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
+            "circle", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
         )
-    if tool == "box":
-        return Edit("box", _corners(number, entry), add=add)
+    if tool == "rectangle":
+        return Edit("rectangle", _corners(number, entry), add=add)
     if tool == "brush":
         points = entry.get("points")
         if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:

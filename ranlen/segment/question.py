@@ -49,7 +49,7 @@ def answer(question: Question, size: Size, ask: Callable[[Prompts], np.ndarray],
 def prompts(question: Question, size: Size, found: Answers) -> Prompts:
     """A question in a segmenter's words, for a photo of `size`.
 
-    Steps to a larger or smaller part ask the question before them again. A new frame, too, starts afresh: all of the
+    Steps to a larger or smaller part ask the question before them again. A new box, too, starts afresh: all of the
     subject is in it, whatever was found before.
     """
     height, width = size
@@ -62,7 +62,7 @@ def prompts(question: Question, size: Size, found: Answers) -> Prompts:
     inside, outside = (
         tuple((x, y) for edit, x, y in points if edit.tool == "subject" and edit.add == side) for side in (True, False)
     )
-    corners = [(x, y) for edit, x, y in points if edit.tool == "frame"][-2:]
+    corners = [(x, y) for edit, x, y in points if edit.tool == "bounding_box"][-2:]
     box = tuple(pick(each) for pick in (min, max) for each in zip(*corners, strict=True)) if corners else None
-    fresh = before > 0 and question[before - 1].tool == "frame"
+    fresh = before > 0 and question[before - 1].tool == "bounding_box"
     return Prompts(inside, outside, box, None if fresh else found.get(question[: max(before - 1, 0)]), level)

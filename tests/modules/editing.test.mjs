@@ -39,14 +39,14 @@ test('a slider that moves is one step, two moves are two', () => {
   assert.equal(subject().degree, 1);
 });
 
-test('the first edit says which soft edge suits, unless somebody has set one', () => {
-  for (const [edit, before, after] of [[prompt, {}, 0.04], [stroke, {}, 0.1], [prompt, { transition: 0.2 }, 0.2]]) {
+test('the first edit says which feather suits, unless somebody has set one', () => {
+  for (const [edit, before, after] of [[prompt, {}, 0.04], [stroke, {}, 0.1], [prompt, { feather: 0.2 }, 0.2]]) {
     const { editing, subject } = made();
     editing.setSubject(before);
     editing.addEdit(edit);
-    assert.equal(subject().transition, after);
+    assert.equal(subject().feather, after);
     editing.addEdit(prompt);
-    assert.equal(subject().transition, after);
+    assert.equal(subject().feather, after);
   }
 });
 

@@ -36,7 +36,7 @@ test('what is drawn does not wait for a look at the photo, and other questions d
   server.edit(recipe(), [0], false, () => {});
   server.edit(recipe(), [0], true, () => {});
   assert.equal(page.asked.length, 1);
-  page.say('answer', { seq: 1, looking: 20 });
+  page.say('answer', { seq: 1, encoding: 20 });
   server.edit(recipe(), [0], true, () => {});
   server.compare(recipe(), 0, true, () => {});
   assert.deepEqual(page.asked.map(([kind]) => kind), ['edit', 'edit', 'compare']);

@@ -6,8 +6,7 @@ import threading
 
 import numpy as np
 
-from demo import editing
-from demo import visit as handlers
+from demo import editing, handlers, models, sessions
 from ranlen import retouch
 from ranlen.recipe import parse_recipe
 from tests.browser import EDITOR, IN_BROWSER, click, idle, upload
@@ -30,9 +29,9 @@ def wanted(page, method):
     """Likewise, of the frame that the server makes of what is done."""
     done = parse_recipe(page.evaluate(f"{EDITOR}.recipe()"))
     (subject,) = done.subjects
-    session = next(reversed(handlers.VISITORS.asked.values()))
-    finder = handlers.segmenter()[0]
-    light = editing.lighting(session, subject, f"{done.backbone}-{method}", finder, handlers.load)
+    session = next(reversed(sessions.VISITORS.asked.values()))
+    finder = models.segmenter()[0]
+    light = editing.lighting(session, subject, f"{done.backbone}-{method}", finder, models.load)
     pixels = retouch.render(session.view, light, subject.degree).pixels
     return np.array([pixels[round(y * 300), round(x * 400)] for x, y in PLACES]).astype(int)
 
@@ -45,8 +44,8 @@ def ready(page):
 
 CHANGES = {
     "network": lambda page: page.click("[data-backbone=star_dce]"),
-    "soft edge": lambda page: page.fill("input[type=number][data-of=transition]", "30"),
-    "side": lambda page: page.click("[data-grow=in]"),
+    "soft edge": lambda page: page.fill("input[type=number][data-of=feather]", "30"),
+    "side": lambda page: page.click("[data-side=in]"),
     "look": lambda page: page.click("[data-preset=spotlight]"),
     "mask": lambda page: page.click("[data-act=grow]"),
     "undo": lambda page: page.click("[data-act=undo]:visible"),

@@ -93,7 +93,7 @@ def test_a_box_is_a_question_too_and_its_answer_has_parts(visit, photo):
     page = visit()
     upload(page, photo)
     assert not page.is_visible(".rl-parts")
-    page.click("[data-tool=frame]")
+    page.click("[data-tool=bounding_box]")
     page.mouse.click(*place(page, 0.5, 0.5))
     assert page.inner_text(".rl-hint") == "Drag a box around the subject"
     drag(page, (0.7, 0.8), (0.3, 0.2))  # any corner first

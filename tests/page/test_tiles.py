@@ -7,7 +7,6 @@ import base64
 import numpy as np
 import pytest
 
-from demo import tiles
 from ranlen.io import images
 from ranlen.io.images import Photo
 from tests.browser import EDITOR, IN_BROWSER, PHONE, click, drag, exact, idle, place, save, upload
@@ -67,7 +66,7 @@ def test_at_100_per_cent_the_page_shows_the_pixels_that_are_saved(visit, large, 
     page.click(f"[data-backbone={backbone}]")
     exact(page, lambda: click(page, 0.42, 0.5))
     page.fill("input[type=number][data-of=degree]", "1.4")
-    page.fill("input[type=number][data-of=transition]", "3")
+    page.fill("input[type=number][data-of=feather]", "3")
     page.click("[data-act=own]")
     page.focus(MAIN)
     page.keyboard.press("o")
@@ -190,6 +189,8 @@ def test_on_a_phone_two_fingers_reach_the_files_pixels(visit, large):
 
 
 def test_a_tile_that_fails_leaves_the_view(visit, large, monkeypatch):
+    from demo import tiles
+
     page = visit()
     upload(page, large)
     monkeypatch.setattr(tiles.PHOTOS, "get", lambda *given: (_ for _ in ()).throw(images.ImageError("gone")))

@@ -182,7 +182,7 @@ def test_help_is_where_it_is_needed(visit, photo):
 
 
 def test_a_photo_that_the_server_forgot_is_told(visit, photo):
-    from demo.visit import VISITORS
+    from demo.sessions import VISITORS
 
     page = visit()
     upload(page, photo)
@@ -195,7 +195,7 @@ def test_a_photo_that_the_server_forgot_is_told(visit, photo):
     page.wait_for_selector("text=Open the photo again")
     assert "410" in visit.complaints.pop()
     page.eval_on_selector(".rl-toast", "e => { e.hidden = true }")
-    page.click("[data-tool=click]")
+    page.click("[data-tool=circle]")
     page.mouse.click(*place(page, 0.5, 0.5))
     page.wait_for_selector("text=Open the photo again")
     upload(page, photo.rename(photo.with_name("again.png")))

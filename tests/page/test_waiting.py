@@ -8,7 +8,7 @@ import types
 import numpy as np
 import pytest
 
-from demo import editing, looking, visit
+from demo import editing, encoding, models
 from tests.browser import IN_BROWSER, click, drag, idle, pixels, place, save, shares, upload
 
 pytestmark = IN_BROWSER
@@ -18,7 +18,7 @@ SHARE = "getComputedStyle(document.querySelector('.rl-busy')).getPropertyValue('
 @pytest.fixture
 def slow(monkeypatch):
     """A segmenter that has begun to look at a photo, and has seen it when it is let."""
-    chosen, why = visit.segmenter()
+    chosen, why = models.segmenter()
     begun, seen = threading.Event(), threading.Event()
 
     class Slow:
@@ -30,8 +30,8 @@ def slow(monkeypatch):
             assert seen.wait(180)
             return chosen.prepare(view)
 
-    monkeypatch.setattr(visit, "segmenter", lambda: (Slow(), why))
-    monkeypatch.setattr(looking, "TOOK", looking.deque([20.0], 5))
+    monkeypatch.setattr(models, "segmenter", lambda: (Slow(), why))
+    monkeypatch.setattr(encoding, "TOOK", encoding.deque([20.0], 5))
     yield types.SimpleNamespace(begun=begun, seen=seen)
     seen.set()
 

@@ -1,4 +1,4 @@
-"""Where the page's two model calls run: the network, and SAM looking at a photo.
+"""The page's models, one of each for all visitors, and where their two calls run: the network, SAM encoding a photo.
 
 On a ZeroGPU Space the package `spaces` is there and lends a GPU to a call, in a process of its own; nothing else
 touches one, a slider tick least of all. Without that package they run where the models are.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,8 +19,11 @@ from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
 from ranlen.segment import Segmenter
+from ranlen.segment.checkpoints import SegmenterError
+from ranlen.segment.choice import choose
 
 try:
     import spaces
@@ -28,6 +32,21 @@ except ImportError:
 
 NETWORK = threading.Lock()  # nothing is read, rendered or written under it
 Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+@functools.cache
+def load(name: str) -> Enhancer:
+    """One enhancer for all visitors: calls keep nothing on it."""
+    return weights.load_published(name)
+
+
+@functools.cache
+def segmenter() -> tuple[Segmenter, str]:
+    """One segmenter for all visitors too, and why it is this one; a broken checkpoint does not stop the page."""
+    try:
+        return choose()
+    except SegmenterError as error:
+        return choose("grabcut")[0], f"GrabCut, because {error}"
 
 
 def lent(seconds: int) -> Callable[[Call], Call]:
@@ -62,14 +81,14 @@ def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> 
 
 
 @lent(30)
-def look(segmenter: Any, view: Photo) -> Any:
-    """SAM's `prepare`; what it saw comes back to where clicks are answered."""
+def _encode(segmenter: Any, view: Photo) -> Any:
+    """SAM's `prepare`; the embedding comes back to where clicks are answered."""
     if not borrowed():
         return segmenter.prepare(view)
-    seen = type(segmenter)(copy.deepcopy(segmenter.model), "cuda").prepare(view)
-    return dataclasses.replace(seen, embedding=seen.embedding.cpu())
+    prepared = type(segmenter)(copy.deepcopy(segmenter.model), "cuda").prepare(view)
+    return dataclasses.replace(prepared, embedding=prepared.embedding.cpu())
 
 
 def prepare(segmenter: Segmenter, view: Photo) -> Any:
     """A segmenter's `prepare`, with a GPU if it has a use for one: GrabCut has none."""
-    return look(segmenter, view) if segmenter.name == "sam" else segmenter.prepare(view)
+    return _encode(segmenter, view) if segmenter.name == "sam" else segmenter.prepare(view)

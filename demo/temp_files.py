@@ -63,3 +63,10 @@ def sweep(folder: Path, old: float, kept: set[Path]) -> None:
                 path.unlink()
         except OSError:  # somebody was quicker, or the folder is in use
             continue
+
+
+def fresh_folder() -> Path:
+    """A new folder among the uploads, for results."""
+    from gradio.utils import get_upload_folder
+
+    return Path(tempfile.mkdtemp(dir=get_upload_folder()))

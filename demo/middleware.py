@@ -29,7 +29,7 @@ class RefusedError(ValueError):
     """A request that is not answered; the message says why."""
 
 
-class Guard:
+class RequestLimits:
     """An ASGI middleware that reads the body of a request, whatever its method and path, judges it and hands it on."""
 
     def __init__(self, app: ASGIApp) -> None:

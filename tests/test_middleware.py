@@ -20,8 +20,8 @@ from starlette.formparsers import MultiPartException
 
 from benchmarks import hostile, load
 from benchmarks.visitor import CLICK, EXAMPLES, MODEL, Visitor, mark_in, marked, photo_of
-from demo import editing, folder, guard, visit
-from demo.guard import Guard, RefusedError
+from demo import middleware, sessions, temp_files
+from demo.middleware import RefusedError, RequestLimits
 from ranlen.io import images
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ ROOT = Path(__file__).parent.parent
 )
 def test_what_is_no_request_is_refused(body, message):
     with pytest.raises(RefusedError, match=message):
-        guard.check(body)
+        middleware.check(body)
 
 
 def test_uploads_are_let_in_and_ways_out_of_them_are_not(tmp_path, monkeypatch):
@@ -55,15 +55,15 @@ def test_uploads_are_let_in_and_ways_out_of_them_are_not(tmp_path, monkeypatch):
     (uploads / "a.png").write_bytes(b"x")
     (tmp_path / "b.png").write_bytes(b"x")
     (uploads / "link.png").symlink_to(tmp_path / "b.png")
-    guard.check(json.dumps({"data": [{"path": str(uploads / "a.png")}], "event_data": None}).encode())
-    guard.check(json.dumps({"data": [{"path": None}, {"path": ""}], "event_data": {"edits": []}}).encode())
+    middleware.check(json.dumps({"data": [{"path": str(uploads / "a.png")}], "event_data": None}).encode())
+    middleware.check(json.dumps({"data": [{"path": None}, {"path": ""}], "event_data": {"edits": []}}).encode())
     for path in (tmp_path / "b.png", uploads / "link.png", uploads / ".." / "b.png", uploads, uploads / "none.png"):
         with pytest.raises(RefusedError):
-            guard.check(json.dumps({"data": [{"path": str(path)}]}).encode())
+            middleware.check(json.dumps({"data": [{"path": str(path)}]}).encode())
 
 
 def test_a_body_without_end_is_cut_off(monkeypatch):
-    monkeypatch.setattr(guard, "MAX_BODY", 1000)
+    monkeypatch.setattr(middleware, "MAX_BODY", 1000)
     asked, sent = 0, []
 
     async def receive():
@@ -78,7 +78,7 @@ def test_a_body_without_end_is_cut_off(monkeypatch):
         pytest.fail("it came through")
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join"}
-    asyncio.run(Guard(app)(scope, receive, send))
+    asyncio.run(RequestLimits(app)(scope, receive, send))
     assert sent[0]["status"] == 422
     assert asked == 11
 
@@ -96,7 +96,7 @@ def test_a_body_without_end_is_cut_off(monkeypatch):
     ],
 )
 def test_no_path_but_that_of_uploads_takes_a_large_body(method, path, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_BODY", 1000)
+    monkeypatch.setattr(middleware, "MAX_BODY", 1000)
     assert passed(method, path, 20) == 422
 
 
@@ -121,14 +121,14 @@ def passed(method, path, parts, root=""):
         nonlocal seen
         seen = message.get("status", seen)
 
-    asyncio.run(Guard(app)({"type": "http", "method": method, "path": path, "root_path": root}, receive, send))
+    asyncio.run(RequestLimits(app)({"type": "http", "method": method, "path": path, "root_path": root}, receive, send))
     return seen
 
 
 @pytest.mark.parametrize(("path", "root"), [("/gradio_api/upload", ""), ("/light/gradio_api/upload", "/light")])
 def test_an_upload_comes_through_in_parts_up_to_its_limit(path, root, monkeypatch):
-    monkeypatch.setattr(guard, "MAX_BODY", 100)
-    monkeypatch.setattr(guard, "MAX_UPLOAD", 1000)
+    monkeypatch.setattr(middleware, "MAX_BODY", 100)
+    monkeypatch.setattr(middleware, "MAX_UPLOAD", 1000)
     assert passed("POST", path, 10, root) == 1000
     with pytest.raises(MultiPartException, match="maximum allowed size"):
         passed("POST", path, 11, root)
@@ -136,16 +136,16 @@ def test_an_upload_comes_through_in_parts_up_to_its_limit(path, root, monkeypatc
 
 
 def test_more_values_than_are_drawn_are_refused_before_they_are_objects(monkeypatch):
-    monkeypatch.setattr(guard.json, "loads", lambda *_, **__: pytest.fail("made objects"))
+    monkeypatch.setattr(middleware.json, "loads", lambda *_, **__: pytest.fail("made objects"))
     for piece in (b"[],", b"{},", b"1,"):
         with pytest.raises(RefusedError, match="more than 500,000 values"):
-            guard.check(b"[" + piece * 500_001 + b"1]")
+            middleware.check(b"[" + piece * 500_001 + b"1]")
 
 
 def test_every_route_refuses_a_body_over_the_limit(server, monkeypatch):
     """Whatever Gradio serves, with each method that it names; bodies without a length, too."""
-    monkeypatch.setattr(guard, "MAX_BODY", 10_000)
-    monkeypatch.setattr(guard, "MAX_UPLOAD", 20_000)
+    monkeypatch.setattr(middleware, "MAX_BODY", 10_000)
+    monkeypatch.setattr(middleware, "MAX_UPLOAD", 20_000)
     known = hostile.routes()
     assert ("POST", "/gradio_api/queue/join") in known
     assert ("POST", "/gradio_api/exact") in known
@@ -177,7 +177,7 @@ def test_a_sound_body_arrives_whole():
     async def send(message):
         seen.append(message)
 
-    asyncio.run(Guard(app)({"type": "http", "method": "POST", "path": "/x"}, receive, send))
+    asyncio.run(RequestLimits(app)({"type": "http", "method": "POST", "path": "/x"}, receive, send))
     assert seen == ["seen"]
 
 
@@ -187,16 +187,16 @@ def test_the_folder_is_swept_of_what_is_old(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     for name in ("old/a.png", "old/kept.png", "gone/c.png", "gone", "old"):
         os.utime(tmp_path / name, (0, 0))
-    folder.sweep(tmp_path, 3600, {tmp_path / "old" / "kept.png"})
+    temp_files.sweep(tmp_path, 3600, {tmp_path / "old" / "kept.png"})
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")) == ["new/b.png", "old/kept.png"]
     os.utime(tmp_path / "gone", (0, 0))
-    folder.sweep(tmp_path, 3600, set())
+    temp_files.sweep(tmp_path, 3600, set())
     assert not (tmp_path / "gone").exists()
 
 
 def test_the_folder_goes_when_the_server_is_told_to_end(tmp_path):
     script = (
-        "import time\nfrom demo.folder import private_folder\n"
+        "import time\nfrom demo.temp_files import private_folder\n"
         "with private_folder() as f:\n (f / 'a').write_bytes(b'x')\n print(f, flush=True)\n time.sleep(60)"
     )
     process = subprocess.Popen(
@@ -225,11 +225,11 @@ def person(name):
 
 
 def opened():
-    return editing.Session(Path("a.png"), (3, 4))
+    return sessions.Session(Path("a.png"), (3, 4))
 
 
 def test_who_asks_is_remembered_longer_than_who_is_idle_and_a_flood_pushes_out_nobody_who_works():
-    visitors = visit.Visitors(6)
+    visitors = sessions.Visitors(6)
     own = {name: opened() for name in "abcdef"}
     for name, session in own.items():
         visitors.enter(person(name), session)
@@ -249,16 +249,16 @@ def test_who_asks_is_remembered_longer_than_who_is_idle_and_a_flood_pushes_out_n
     assert visitors.find(person("b")) is None
 
 
-def test_looks_of_who_is_forgotten_leave_the_queue(monkeypatch):
-    dropped = []
-    monkeypatch.setattr(visit.looking, "drop", lambda session: dropped.append(session))
-    visitors, sessions = visit.Visitors(2), [opened() for _ in range(4)]
-    for number, session in enumerate(sessions):
+def test_encodings_of_who_is_forgotten_leave_the_queue(monkeypatch):
+    closed = []
+    monkeypatch.setattr(sessions.Session, "close", lambda session: closed.append(session))
+    visitors, own = sessions.Visitors(2), [opened() for _ in range(4)]
+    for number, session in enumerate(own):
         visitors.enter(person(str(number)), session)
-    assert [each for each in dropped if each is not None] == sessions[:2]
+    assert closed == own[:2]
     visitors.enter(person("3"), opened())  # another photo
     visitors.leave(person("2"))
-    assert [each for each in dropped if each is not None] == [*sessions[:2], sessions[3], sessions[2]]
+    assert closed == [*own[:2], own[3], own[2]]
 
 
 def test_gradio_keeps_no_answers_of_those_who_asked(server):

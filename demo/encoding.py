@@ -1,4 +1,4 @@
-"""The segmenter's look at a photo: it begins when the photo opens, one at a time, and may take seconds.
+"""The segmenter encodes a photo: it begins when the photo opens, one at a time, and may take seconds.
 
 Meanwhile everything goes on that needs no segmenter, for everybody.
 """
@@ -17,26 +17,28 @@ from typing import Any
 import anyio
 
 from demo import editing
+from demo.sessions import Session
+from ranlen.masks.edits import EditError
 from ranlen.recipe import Subject
 from ranlen.segment import Segmenter
 from ranlen.segment.question import asked
 
 ENCODER = ThreadPoolExecutor(1)
-TOOK: deque[float] = deque(maxlen=5)  # seconds of the last looks, for an estimate of the next
+TOOK: deque[float] = deque(maxlen=5)  # seconds of the last few, for an estimate of the next
 
 
-class Look:
-    """One look at one photo, queued when it is made."""
+class Encoding:
+    """One encoding of one photo, queued when it is made."""
 
-    def __init__(self, session: editing.Session, segmenter: Segmenter) -> None:
+    def __init__(self, session: Session, segmenter: Segmenter) -> None:
         self.began: float | None = None
         self.waits: dict[str, object] = {}  # for what, and who was the last to
         # With the visitor's context: on a ZeroGPU Space, it says whose time a GPU is lent of.
-        self.result: Future[Any] = ENCODER.submit(contextvars.copy_context().run, self._look, session, segmenter)
+        self.result: Future[Any] = ENCODER.submit(contextvars.copy_context().run, self._encode, session, segmenter)
 
-    def _look(self, session: editing.Session, segmenter: Segmenter) -> None:
+    def _encode(self, session: Session, segmenter: Segmenter) -> None:
         self.began = time.perf_counter()
-        editing.look(session, segmenter)
+        editing.encode(session, segmenter)
         TOOK.append(time.perf_counter() - self.began)
 
     def left(self) -> float | None:
@@ -63,20 +65,31 @@ class Look:
         return self.result.cancelled() or (self.result.done() and self.result.exception() is not None)
 
 
-def begin(session: editing.Session, segmenter: Segmenter) -> Look:
-    """The look at a photo, which is begun once; again where it failed."""
-    look = session.looks.get("look")
-    if look is None or look.failed():
-        look = session.looks["look"] = Look(session, segmenter)
-    return look
+def begin(session: Session, segmenter: Segmenter) -> Encoding:
+    """The encoding of a photo, which is begun once; again where it failed."""
+    if session.encoding is None or session.encoding.failed():
+        session.encoding = Encoding(session, segmenter)
+    return session.encoding
 
 
-def is_over(session: editing.Session, subjects: Iterable[Subject], segmenter: Segmenter) -> bool:
-    """Whether subjects can be marked without a wait; the look at the photo is begun if they cannot."""
+def is_over(session: Session, subjects: Iterable[Subject], segmenter: Segmenter) -> bool:
+    """Whether subjects can be marked without a wait; the encoding of the photo is begun if they cannot."""
     return not any(asked(each.edits) for each in subjects) or begin(session, segmenter).result.done()
 
 
-def drop(session: editing.Session | None) -> None:
-    """Take a look out of the queue whose photo was left before it began."""
-    if session is not None and (look := session.looks.pop("look", None)) is not None:
-        look.result.cancel()
+async def wait_for(session: Session, subjects: Iterable[Subject], segmenter: Segmenter, what: str = "") -> None:
+    """Wait until the photo is encoded, if the segmenter is asked about one of the subjects.
+
+    Raises:
+        EditError: it could not be, or nobody wants to know any more.
+    """
+    if any(asked(each.edits) for each in subjects):
+        encoding = begin(session, segmenter)
+        async for _ in encoding.wait(what):
+            pass
+        if not encoding.result.done():
+            raise EditError("something newer was asked meanwhile")
+        if encoding.result.cancelled():
+            raise EditError("the photo is gone; open it again")
+        if wrong := encoding.result.exception():
+            raise EditError(f"the photo could not be looked at: {wrong}")
