@@ -3,6 +3,7 @@
 import { blank, blankSubject, finds } from './recipe.js';
 import { clamp } from './settings.js';
 import { subjectOf } from './store.js';
+import { editOf } from './strokes.js';
 
 const MOST_STEPS = 300;
 
@@ -43,6 +44,12 @@ export function createEditing(store, limits) {
     setSubject(values);
   }
 
+  function addStroke(stroke) {
+    const edit = editOf(stroke, store.state.photo);
+    if (edit) addEdit(edit);
+    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
+  }
+
   function addSubject() {
     const { recipe } = store.state, { subjects } = recipe;
     if (subjects.length < limits.subjects) commit({ ...recipe, subjects: [...subjects, blankSubject(limits)] }, subjects.length);
@@ -56,5 +63,5 @@ export function createEditing(store, limits) {
   // What a new photo starts with.
   const afresh = (recipe = blank(limits)) => ({ recipe, current: 0, past: [], future: [], merging: '' });
 
-  return { commit, endMerge, undo, redo, setSubject, addEdit, addSubject, removeSubject, afresh };
+  return { commit, endMerge, undo, redo, setSubject, addEdit, addStroke, addSubject, removeSubject, afresh };
 }

@@ -2,15 +2,16 @@
 //
 //   settings, recipe, geometry       values and what is worked out from them
 //   store                            what the page knows
-//   editing                          what changes the recipe
+//   strokes, editing                 what a hand draws; what changes the recipe
 //   server                           what is asked of the server
 //   light, picture, tiles, stage     the shader; the lit photo; its own pixels; the canvases
 //   lighting, compare                ask when something changed, and keep the answers
 //   select, wipe, compare            the three views
-//   actions, pointer, panel, files   the visitor's hands, and what they see
+//   actions, pointer, cross, panel, files   the visitor's hands, and what they see
 
 import { createActions, listenToKeys } from './actions.js';
 import { createCompare } from './compare.js';
+import { listenToCross } from './cross.js';
 import { createEditing } from './editing.js';
 import { createFiles, listenToDrops } from './files.js';
 import { createRenderer } from './light.js';
@@ -50,6 +51,7 @@ export function start(gradio) {
 
   createPanel({ element, $, $$, store, editing, actions, stage, limits });
   listenToHands(element, [main, ...compare.canvases], { store, editing, stage, wipe });
+  listenToCross(main, store, editing, stage);
   listenToKeys(element, $, store, actions);
   listenToDrops(element, $('.rl-stage'), files.openFile);
   for (const [selector, take] of [['.rl-file', files.openFile], ['.rl-maskfile', files.openMask], ['.rl-recipefile', files.openRecipe]]) {
@@ -79,6 +81,7 @@ export function start(gradio) {
       return [box.left + (frame.x + x * frame.width) / ratio, box.top + (frame.y + y * frame.height) / ratio];
     },
     recipe: () => plain(store.state.recipe),
+    cross: () => store.state.cross,
   };
   element.classList.add('rl-there');
 }

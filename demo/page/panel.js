@@ -38,7 +38,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (data.side !== undefined) editing.setSubject({ feather_side: data.side || null });
     if (data.backbone) actions.network(data.backbone);
     if (data.subject) actions.choose(Number(data.subject));
-    if (data.what) $(`#rl-${data.what}`).toggleAttribute('hidden');
+    if (data.what) event.target.closest('button').setAttribute('aria-expanded', String(!$(`#rl-${data.what}`).toggleAttribute('hidden')));
   });
 
   // Sliders: live while they move; one step of the history each; the areas step back meanwhile.
@@ -84,6 +84,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (photo) $('.rl-name').textContent = `${photo.name} · ${photo.size[0]} × ${photo.size[1]}`;
     for (const each of $$('[data-tool]')) press(each, each.dataset.tool === tool && mode === 'select');
     for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
+    for (const each of $$(':is(.rl-tools, .rl-rest) :is(button, select)')) each.disabled = !photo;
     for (const each of $$('[data-side]')) press(each, each.dataset.side === (subject.feather_side ?? ''));
     for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
     for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
@@ -112,6 +113,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   function nextStep(state) {
     if (state.working) return state.working.words;
     if (!state.photo || state.mode !== 'select') return '';
+    if (state.cross) return state.tool === 'bounding_box' ? 'Enter sets a corner of the box' : 'Enter marks this, Shift+Enter takes it away';
     if (!subjectOf(state).edits.length) return HINTS[state.tool];
     return state.pending || state.learnt.includes('degree') ? '' : 'Move Degree for more or less light';
   }
@@ -144,9 +146,9 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     toasting = setTimeout(() => { bread.hidden = true; }, 5000 + 40 * text.length);
   }
 
-  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas'];
+  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas', 'saving'];
   store.subscribe(seen, refresh);
-  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space'], hint);
+  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross'], hint);
   store.subscribe(['working'], work);
   store.subscribe(['notice'], toast);
   function percent(state) {

@@ -28,7 +28,8 @@ export function pixelOf(event, canvas) {
 export function createStage(store, views) {
   const shownCanvas = () => views[store.state.mode].canvases[0];
   const frameIn = (canvas) => frameOf(store.state.view, store.state.photo, canvas);
-  const placeIn = (event, canvas) => placeOf(pixelOf(event, canvas), frameIn(canvas));
+  const placeAt = (pixel, canvas) => placeOf(pixel, frameIn(canvas));
+  const placeIn = (event, canvas) => placeAt(pixelOf(event, canvas), canvas);
 
   function zoom(factor, canvas = shownCanvas(), ...at) {
     if (store.state.photo) store.set({ view: zoomed(store.state.view, store.state.photo, canvas, factor, ...at) });
@@ -47,5 +48,5 @@ export function createStage(store, views) {
   store.subscribe(null, draw);
   document.addEventListener('fullscreenchange', draw);
 
-  return { frameIn, placeIn, zoom, pan, fit, own, enlarged, draw };
+  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, enlarged, draw };
 }

@@ -67,6 +67,7 @@ export const fieldsOf = (limits) => ({
   space: false,         // held: every tool moves the photo
   stroke: null,         // what the hand is drawing: { tool, points, radius, add }
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
   split: 0.5,           // where the line of "before and after" stands, from 0 (left) to 1
 });

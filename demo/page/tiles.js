@@ -14,6 +14,7 @@ export function createTiles(store, server, renderer, picture, redraw) {
   const kept = new Map();                    // { bitmap, lit: by pane }, by `nameOf`; what was used last, at the end
   const coming = new Map();                  // AbortControllers by name
   const failed = new Map();                  // when, by name
+  const late = new Set();                    // panes that some tile lacks
   let wanted = [], pausing = 0;              // what the last frame shows
 
   const isMissing = (name) => !kept.has(name) && !(performance.now() - failed.get(name) < LATER);
@@ -25,10 +26,9 @@ export function createTiles(store, server, renderer, picture, redraw) {
     const { photo, view, sliding } = store.state, most = picture.isSlow() ? 1 : MOST_LIT;
     const tiles = renderer.live() ? tilesOf(view, photo, context.canvas, TILE) : [];
     want(tiles);
-    store.set({ tiling: tiles.some((each) => isMissing(nameOf(each))) });
-    if (sliding && lights.length && picture.isSlow()) return;
+    const laid = sliding && lights.length && picture.isSlow() ? [] : tiles;
     let made = 0;
-    for (const tile of tiles) {
+    for (const tile of laid) {
       const known = kept.get(nameOf(tile));
       if (!known) continue;
       const place = placed(tile, known.bitmap, photo), list = lights.filter(([light]) => meet(light.box, place.box));
@@ -43,6 +43,9 @@ export function createTiles(store, server, renderer, picture, redraw) {
       context.drawImage(shown.source, 0, 0, known.bitmap.width, known.bitmap.height, x, y, width, height);
     }
     if (made >= most) redraw();
+    if (made >= most || tiles.some((each) => isMissing(nameOf(each)))) late.add(pane);
+    else late.delete(pane);
+    store.set({ tiling: late.size > 0 });
   }
 
   // Where a tile's pixels lie in the view, whose cells are those of lights.
@@ -102,10 +105,11 @@ export function createTiles(store, server, renderer, picture, redraw) {
     redraw();
   }
 
+  store.subscribe(['mode'], () => late.clear());
   store.subscribe(['photo'], () => {
     coming.forEach((control) => control.abort());
     kept.forEach(({ bitmap }) => bitmap.close());
-    [coming, kept, failed].forEach((each) => each.clear());
+    [coming, kept, failed, late].forEach((each) => each.clear());
     wanted = [];
   });
   return { cover };

@@ -20,7 +20,7 @@ export function createWipe(store, canvas, picture, tiles) {
     context.rect(0, 0, line, canvas.height);
     context.clip();
     paint(context, photo.bitmap, frame, photo);
-    tiles.cover(context, []);
+    tiles.cover(context, [], 'original');
     context.restore();
     if (!holding) drawLine(context, line, canvas.height);
   }

@@ -23,9 +23,9 @@ MAIN = ".rl-main"
 
 @pytest.fixture
 def large(tmp_path):
-    """A dark photo of 1500 x 2100, every pixel of which differs from its neighbours."""
+    """A dark photo of 1501 x 2100, every pixel of which differs from its neighbours."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:1500, :2100]
+    y, x = np.mgrid[:1501, :2100]
     smooth = np.stack([30 + x / 60, 30 + y / 50, 40 + 0 * x], -1)
     path = tmp_path / "night.png"
     Photo(np.clip(smooth + rng.integers(-12, 13, smooth.shape), 0, 255).astype(np.uint8)).write(path)
@@ -45,9 +45,10 @@ def grain(picture):
 
 def settled(page):
     """Wait until nothing is asked for any more."""
-    page.wait_for_timeout(400)
-    idle(page)
-    page.wait_for_timeout(400)
+    for _ in range(2):
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.wait_for_timeout(300)  # longer than the page waits for a hand to rest
+        idle(page)
 
 
 def of_file(page, pixels, picture):
@@ -81,7 +82,7 @@ def test_at_100_per_cent_the_page_shows_the_pixels_that_are_saved(visit, large, 
     assert 0.05 < outside.mean() < 0.95
     assert np.array_equal(seen[outside], lit[outside])  # Area C, exactly
     page.keyboard.down("\\")
-    page.wait_for_timeout(200)
+    settled(page)
     assert np.array_equal(shown(page), before)  # the original, too
     page.keyboard.up("\\")
 
@@ -141,7 +142,7 @@ def test_before_and_after_and_every_pane_of_compare_show_the_files_pixels(visit,
     half = seen.shape[1] // 2 - 30
     assert np.array_equal(seen[:, :half], before[:, :half])
     page.click("[data-view=compare]")
-    page.wait_for_selector(".rl-compare.rl-ready")
+    page.wait_for_selector(".rl-compare.rl-ready", timeout=120_000)
     settled(page)
     panes = {name: shown(page, f"[data-of={name}] canvas") for name in ("original", "global", "ranlen")}
     assert min(map(grain, panes.values())) > 12
