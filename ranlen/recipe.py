@@ -32,7 +32,7 @@ from ranlen.facts import (
     Side,
 )
 from ranlen.geometry import Size
-from ranlen.masks.edits import Edit, EditError, brief, parse_edits, rasterise, read_json
+from ranlen.masks.edits import Edit, EditError, brief, is_found, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
@@ -133,7 +133,8 @@ def subject_areas(
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
     core = rasterise(subject.edits, size, found.get(question))
-    mask = retouch.region_mask(core, feather=subject.feather, feather_side=subject.feather_side, found=bool(question))
+    feather, side = subject.feather, subject.feather_side
+    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
     return mask, found
 
 

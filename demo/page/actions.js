@@ -1,5 +1,6 @@
 // What can be done: by a button with `data-act`, by a key, or both; and when it cannot.
 
+import { blank } from './recipe.js';
 import { PRESETS, LARGEST, SMALLEST, clamp, round } from './settings.js';
 import { hasParts, isMarked, subjectOf } from './store.js';
 
@@ -30,6 +31,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const run = {
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
+    close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
@@ -37,12 +39,13 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
     grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
-    clear: () => setSubject({ edits: [] }),
+    clear: editing.clear,
     add: addSubject, remove: removeSubject,
   };
   const hasPhoto = (state) => Boolean(state.photo);
   const can = {                              // the others always
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
+    close: hasPhoto, startover: isMarked,
     save: (state) => isMarked(state) && !state.saving, saverecipe: isMarked, savemask: marked, loadmask: hasPhoto, loadrecipe: hasPhoto,
     invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked, smaller: hasParts, larger: hasParts,
     add: (state) => state.photo && marked(state) && state.recipe.subjects.length < limits.subjects,

@@ -17,7 +17,7 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
   function follow(state) {
     if (state.photo !== lit) forget(state.photo);
     const subject = subjectOf(state), key = lightKey(state.recipe, subject);
-    if (state.mode !== 'compare' || !state.photo || state.pending || state.sliding || !subject.edits.length) return;
+    if (state.mode !== 'compare' || !state.photo || state.lost || state.pending || state.sliding || !subject.edits.length) return;
     const question = [state.photo, key, subject.degree, state.current];
     if (asked && question.every((each, i) => each === asked[i])) return;
     asked = question;
@@ -28,9 +28,10 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
   async function take(question, said) {
     const [photo, key, degree] = question;
     if (asked !== question) return;
-    if (said.lost || said.error) {           // asked again when something changes
+    if (said.lost) { store.set({ lost: true }); return; }
+    if (said.error) {                        // asked again when something changes
       asked = null;
-      store.set({ comparing: false, notice: { text: said.error ?? 'The connection was lost. Open the photo again.' } });
+      store.set({ comparing: false, notice: { text: said.error } });
       return;
     }
     const entries = Object.entries(said.methods);

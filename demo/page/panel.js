@@ -8,6 +8,9 @@ const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people ca
 const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', bounding_box: 'Drag a box around the subject',
   circle: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
 
+const AWAY = { true: 'No connection to the server. What you do is kept and sent as soon as it is back.',
+  renewed: 'The server has a newer version of this page. Nothing is lost when you load it.' };
+
 export function button(text, data = {}, label = '') {
   const made = Object.assign(document.createElement('button'), { type: 'button', textContent: text });
   Object.assign(made.dataset, data);
@@ -17,6 +20,7 @@ export function button(text, data = {}, label = '') {
 const press = (each, on) => each.setAttribute('aria-pressed', String(on));
 
 export function createPanel({ element, $, $$, store, editing, actions, stage, limits }) {
+  const SLOGAN = $('.rl-name').textContent;
   const app = $('.rl-app'), main = $('.rl-main'), settings = Object.entries(limits.settings);
   const learn = (what) => { if (!store.state.learnt.includes(what)) store.set({ learnt: [...store.state.learnt, what] }); };
 
@@ -81,7 +85,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     const { photo, recipe, current, mode, tool, sizes, marks } = state, subject = subjectOf(state), found = marks.get(areasKey(subject));
     app.dataset.view = photo ? mode : 'empty';
     app.dataset.using = tool;
-    if (photo) $('.rl-name').textContent = `${photo.name} · ${photo.size[0]} × ${photo.size[1]}`;
+    $('.rl-name').textContent = photo ? `${photo.name} · ${photo.size[0]} × ${photo.size[1]}` : SLOGAN;
     for (const each of $$('[data-tool]')) press(each, each.dataset.tool === tool && mode === 'select');
     for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
     for (const each of $$(':is(.rl-tools, .rl-rest) :is(button, select)')) each.disabled = !photo;
@@ -136,6 +140,14 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     bar.style.cssText = `--share: ${share ?? 0}; --time: ${working?.seconds ?? 0}s`;
   }
 
+  // What is so for a while: beside the picture, in nobody's way.
+  function tell({ away, unkept, photo }) {
+    const text = away ? AWAY[away] : unkept && photo ? `This browser does not keep your work: ${unkept}. Save before you load the page again.` : '';
+    $('.rl-state').hidden = !text;
+    $('.rl-state span').textContent = text;
+    $('[data-act=reload]').hidden = away !== 'renewed';
+  }
+
   let toasting = 0;
   function toast({ notice: { text, good = false } }) {
     const bread = $('.rl-toast');
@@ -151,6 +163,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross'], hint);
   store.subscribe(['working'], work);
   store.subscribe(['notice'], toast);
+  store.subscribe(['away', 'unkept', 'photo'], tell);
   function percent(state) {
     if (!state.photo) return;
     const enlarged = stage.enlarged();

@@ -40,8 +40,9 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         view = retouch.view(photo)
         ask = asker(view, "auto", options.device)
         return photo, recipe.subject_areas(options.recipe.subjects[0], view.size, ask, {})[0]
+    found = options.click is not None
     if mask:
-        core = images.read_mask(mask, photo.size)
+        core, found = images.read_subject(mask, photo.size)
     elif options.click:
         from ranlen.segment import Prompts
 
@@ -56,7 +57,6 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         core = shapes.disc(photo.size, (x, y), radius)
     from ranlen import retouch
 
-    found = options.click is not None
     return photo, retouch.region_mask(core, feather=options.feather, feather_side=options.feather_side, found=found)
 
 

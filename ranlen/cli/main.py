@@ -80,13 +80,13 @@ def build_parser() -> argparse.ArgumentParser:
         type=fraction,
         metavar="FRACTION",
         help="width of the band in which the light fades, of the short side "
-        f"[{FOUND_FEATHER[0]} where a click found the subject, else {DRAWN_FEATHER[0]}]",
+        f"[{FOUND_FEATHER[0]} where a click found the subject, or its mask says so, else {DRAWN_FEATHER[0]}]",
     )
     region.add_argument(
         "--feather-side",
         choices=SIDES,
         help="that band outside the subject, inside it, or both "
-        f"[{FOUND_FEATHER[1]} where a click found it, else {DRAWN_FEATHER[1]}]",
+        f"[{FOUND_FEATHER[1]} where it was found, else {DRAWN_FEATHER[1]}]",
     )
     region.add_argument("--transition", dest="feather", type=fraction, help=argparse.SUPPRESS)  # their names of before
     region.add_argument("--grow", dest="feather_side", choices=SIDES, help=argparse.SUPPRESS)
@@ -239,7 +239,7 @@ def run_segment(options: argparse.Namespace) -> None:
     photo = images.read(options.photo)
     prompts = Prompts(tuple(options.click), tuple(options.outside), options.box)
     mask = find_subject(photo, prompts, options.segmenter, options.device)
-    images.mask_photo(mask).write(options.output)
+    images.mask_photo(mask, found=True).write(options.output)
 
 
 def run_models(options: argparse.Namespace) -> None:

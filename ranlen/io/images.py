@@ -35,6 +35,13 @@ FORMATS = {
 RAW = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2")
 SUFFIXES = (*FORMATS, *RAW)  # of what is read
 
+# What the file of a mask says of a subject that a segmenter found: its soft edge is another one than a painted one's.
+FOUND = b'ranlen:subject="found"'
+FOUND_XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:ranlen="urn:ranlen" ' + FOUND + b"/></rdf:RDF></x:xmpmeta>"
+)
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -156,14 +163,22 @@ def read_mask(path: str | Path, size: Size) -> np.ndarray:
     Raises:
         ImageError: unreadable, or not of the shape of the photo's `size` (height, width).
     """
+    return read_subject(path, size)[0]
+
+
+def read_subject(path: str | Path, size: Size) -> tuple[np.ndarray, bool]:
+    """`read_mask`, and whether its file says that a segmenter found the subject (`retouch.region_mask`)."""
     photo = read(path)
-    core = marked(photo)
-    if photo.size == tuple(size):
+    return _at_size(marked(photo), size, path), FOUND in (photo.xmp or b"")
+
+
+def _at_size(core: np.ndarray, size: Size, path: str | Path) -> np.ndarray:
+    if core.shape == tuple(size):
         return core
-    wide, high = size[1] / photo.size[1], size[0] / photo.size[0]
-    if abs(wide - high) * min(photo.size) > max(wide, high):  # more than a pixel of rounding
+    wide, high = size[1] / core.shape[1], size[0] / core.shape[0]
+    if abs(wide - high) * min(core.shape) > max(wide, high):  # more than a pixel of rounding
         raise ImageError(
-            f"the mask {shown(Path(path).name)} is {photo.size[1]} x {photo.size[0]} pixels but the photo is "
+            f"the mask {shown(Path(path).name)} is {core.shape[1]} x {core.shape[0]} pixels but the photo is "
             f"{size[1]} x {size[0]}; give a mask of the photo's shape"
         )
     way = cv2.INTER_AREA if wide < 1 else cv2.INTER_LINEAR
@@ -191,9 +206,11 @@ def marked(photo: Photo) -> np.ndarray:
     return opaque & core if drawn else opaque
 
 
-def mask_photo(mask: np.ndarray) -> Photo:
-    """Booleans (H, W) as a grey photo, white where they are True: what `read_mask` reads."""
-    return Photo(np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2), grey=True)
+def mask_photo(mask: np.ndarray, *, found: bool = False) -> Photo:
+    """Booleans (H, W) as a grey photo, white where they are True, that says whether a segmenter found them."""
+    return Photo(
+        np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2), grey=True, xmp=FOUND_XMP if found else None
+    )
 
 
 def write(photo: Photo, path: str | Path) -> None:

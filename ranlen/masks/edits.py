@@ -8,7 +8,7 @@ The page sends this list, a recipe holds it and the command line reads it; all d
     {"tool": "circle", "at": [x, y], "radius": r, "add": true}
     {"tool": "rectangle", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
-    {"tool": "mask", "size": [height, width], "bits": "...", "add": true}
+    {"tool": "mask", "size": [height, width], "bits": "...", "add": true, "found": false}
     {"tool": "invert"}
     {"tool": "grow", "by": r}
     {"tool": "fill"}
@@ -16,8 +16,8 @@ The page sends this list, a recipe holds it and the command line reads it; all d
 with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
 three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
 bounding box, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `circle`,
-`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`). `grow` below 0 shrinks, `fill` closes
-holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
+`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`) and a segmenter had found, or not.
+`grow` below 0 shrinks, `fill` closes holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Edit:
         add: mark, or erase; of a part, larger or smaller.
         size: (height, width) of a mask.
         bits: its pixels, see `pack`.
+        found: whether a segmenter found what the mask holds.
     """
 
     tool: Tool
@@ -73,6 +74,7 @@ class Edit:
     add: bool = True
     size: Size = (0, 0)
     bits: bytes = b""
+    found: bool = False
 
 
 def parse_edits(data: Any) -> list[Edit]:
@@ -93,6 +95,11 @@ def parse_edits(data: Any) -> list[Edit]:
     if (count := sum(len(edit.points) for edit in edits)) > MAX_POINTS:
         raise EditError(f"{count} points; at most {MAX_POINTS} are drawn")
     return edits
+
+
+def is_found(edits: Sequence[Edit]) -> bool:
+    """Whether a segmenter finds the subject, or found what a mask in the list holds."""
+    return any(edit.tool in QUESTION or edit.found for edit in edits)
 
 
 def read_edits(path: Path) -> list[Edit]:
@@ -136,10 +143,10 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
     return core
 
 
-def pack(core: np.ndarray) -> dict[str, Any]:
+def pack(core: np.ndarray, *, found: bool = False) -> dict[str, Any]:
     """Booleans (H, W) as an edit for a JSON file: one bit a pixel, row by row, deflated, in base64."""
     bits = base64.b64encode(zlib.compress(np.packbits(core).tobytes(), 9)).decode()
-    return {"tool": "mask", "size": list(core.shape), "bits": bits}
+    return {"tool": "mask", "size": list(core.shape), "bits": bits, **({"found": True} if found else {})}
 
 
 def _grown(core: np.ndarray, by: float) -> np.ndarray:
@@ -180,7 +187,9 @@ def _parse(number: int, entry: Any) -> Edit:
         return Edit("grow", radius=by)
     if tool == "mask":
         size, bits = _mask(number, entry)
-        return Edit("mask", add=add, size=size, bits=bits)
+        if not isinstance(found := entry.get("found", False), bool):
+            raise EditError(f'edit {number}: "found" is true or false; got {brief(found)}')
+        return Edit("mask", add=add, size=size, bits=bits, found=found)
     if tool == "subject":
         return Edit("subject", (_point(number, entry.get("at")),), add=add)
     if tool == "bounding_box":
