@@ -42,7 +42,8 @@ KEPT = (
     ("WebP, lossless", "all", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("WebP, lossy", "change a little", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("HEIC", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
-    ("BMP", "all", "8", "-", "-", "-", "-"),
+    ("AVIF", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
+    ("BMP", "all", "8", "yes", "-", "-", "-"),
     ("raw", "developed into TIFF or JPEG", "16", "sRGB", "yes", "-", "-"),
 )
 
