@@ -18,6 +18,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from demo.assets import VERSION
 from ranlen.io import images
 from ranlen.io.images import Photo
 
@@ -51,7 +52,7 @@ class Visitor:
 
     def stay(self) -> None:
         """Be there as a browser is, whose leaving the server notices."""
-        self.there = self.web.stream("GET", f"{self.url}/heartbeat/{self.session}")
+        self.there = self.web.stream("GET", f"{self.url}/page/{VERSION}/here/{self.session}")
         self.there.__enter__()
 
     def close(self) -> None:

@@ -209,4 +209,5 @@ async def areas(photo: str, mask: str | None, edits: Any, feather: float | None)
 
 def masked(photo: str, mask: str, feather: float | None) -> RegionMask:
     """The areas of a photo from a mask file."""
-    return retouch.region_mask(images.read_mask(mask, images.read(photo).size), feather=feather)
+    core, found = images.read_subject(mask, images.read(photo).size)
+    return retouch.region_mask(core, feather=feather, found=found)

@@ -18,14 +18,15 @@ STYLES = ("frame", "stage", "panel", "compare", "narrow")  # in this order
 AROUND = PAGE / "styles" / "page.css"  # the style of what Gradio lays around the page
 MODULES = {path.name: path.read_bytes() for path in sorted(PAGE.glob("*.js"))}
 VERSION = hashlib.sha256(b"\0".join(MODULES.values())).hexdigest()[:16]
-FOLDER = f"gradio_api/page/{VERSION}"  # under what Gradio's Node server, too, leaves to Python
+PAGES = "gradio_api/page"  # under what Gradio's Node server, too, leaves to Python
+FOLDER = f"{PAGES}/{VERSION}"
 
 QUESTIONS = ("open", "edit", "compare", "save", "loadmask")  # which Gradio looks for, in quotes, in the text below
 # `import()` in a text of Gradio's needs a whole address; the page may lie below the root of its host.
 ON_LOAD = f"""/* asks {QUESTIONS} */
 const root = (window.gradio_config?.root ?? '').replace(/\\/$/, '');
 import(new URL(`${{root}}/{FOLDER}/main.js`, document.baseURI))
-  .then((page) => page.start({{ element, props, trigger, upload, watch }}));"""
+  .then((page) => page.start({{ element, props }}));"""
 # All at once, beside Gradio's own; otherwise they would be found one after the other, when that has been run.
 HEAD = "".join(f'<link rel="modulepreload" href="{FOLDER}/{name}">' for name in MODULES)
 
@@ -49,4 +50,4 @@ def module(request: Request) -> Response:
     return Response(MODULES[name], media_type="text/javascript", headers=headers)
 
 
-ROUTES = [Route("/gradio_api/page/{version}/{name}", module)]
+ROUTES = [Route(f"/{PAGES}/{{version}}/{{name}}", module)]

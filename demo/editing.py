@@ -15,6 +15,7 @@ from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import boolean
+from ranlen.masks.edits import is_found
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.recipe import Recipe, Subject, render, subject_areas
@@ -107,7 +108,7 @@ def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segme
     path = folder / f"{session.path.stem}_mask.png"
     hard = dataclasses.replace(subject, feather=0.0)
     core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
-    images.mask_photo(boolean.enlarged(core, session.size)).write(path)
+    images.mask_photo(boolean.enlarged(core, session.size), found=is_found(subject.edits)).write(path)
     return path
 
 

@@ -76,7 +76,7 @@ async def in_thread(places: anyio.CapacityLimiter, function: Callable[..., T], *
 
 async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Subjects were marked: first how long encoding the photo still takes, then their areas, then their light too."""
-    data, session = event._data or {}, sessions.VISITORS.find(request)
+    data, session = asked_by(event, request)
     if session is None:
         yield answer("answer", data, lost=True)
         return
@@ -138,7 +138,7 @@ def packed_light(session: Session, recipe: Recipe, i: int, method: str) -> Answe
 
 async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
     """One subject under every method: words, and lights if they are wanted."""
-    data, session = event._data or {}, sessions.VISITORS.find(request)
+    data, session = asked_by(event, request)
     if session is None:
         return answer("methods", data, lost=True)
     try:
@@ -188,11 +188,12 @@ async def saved(steps: Iterator[str | Path]) -> AsyncIterator[str | Path]:
 
 async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Answer]:
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
-    data, session = event._data or {}, sessions.VISITORS.find(request)
-    lost = ""
+    data, session = asked_by(event, request)
+    if session is None:
+        yield answer("saved", data, lost=True)
+        return
+    loses = ""
     try:
-        if session is None:
-            raise EditError("the photo is gone; open it again")
         recipe = parse_recipe(data.get("recipe"))
         await encoding.wait_for(session, recipe.subjects, models.segmenter()[0], "save")
         if data.get("what") == "mask":
@@ -211,24 +212,32 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
                     path = step
                 else:
                     number += 1
-                    words, _, lost = step.partition("; ")
+                    words, _, loses = step.partition("; ")
                     yield answer("saved", data, step=words, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:
         yield answer("saved", data, error=f"Not saved: {error}.")
         return
-    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, lost=lost)
+    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, loses=loses)
 
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Read an uploaded mask into an edit."""
-    data, session = event._data or {}, sessions.VISITORS.find(request)
+    data, session = asked_by(event, request)
+    if session is None:
+        return answer("mask", data, lost=True)
     try:
-        if session is None:
-            raise EditError("the photo is gone; open it again")
-        core = images.read_mask(uploaded(data.get("path")), session.size)
-        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size)))
+        core, found = images.read_subject(uploaded(data.get("path")), session.size)
+        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size), found=found))
     except (EditError, images.ImageError) as error:
         return answer("mask", data, error=sentence(error))
+
+
+def asked_by(event: gr.EventData, request: gr.Request) -> tuple[Answer, Session | None]:
+    """What is asked and the session of who asks, none where it is about another photo than the one that is known."""
+    data = event._data or {}
+    session = sessions.VISITORS.find(request)
+    known = session is not None and data.get("key", session.key) == session.key and session.path.is_file()
+    return data, session if known else None
 
 
 def chosen(data: dict[str, Any], recipe: Recipe) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, handlers, models, sessions
+from demo import api, assets, frames, handlers, models, presence, tiles
 from demo.middleware import RequestLimits
 from demo.temp_files import keep_empty
 from ranlen import facts
@@ -30,10 +30,12 @@ NOTES = {
     "concat": "mask as input",
     "ranlen": "mask in every layer",
 }
+ANSWERS = {"open": "photo", "edit": "answer", "compare": "methods", "save": "saved", "loadmask": "mask"}  # by question
 LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "api_visibility": "private"}
 # Those that may wait for the segmenter; how many work at a time is said in `handlers.py`.
 WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
+ROUTES = [*frames.ROUTES, *tiles.ROUTES, *presence.ROUTES, *assets.ROUTES]
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "max_file_size": f"{MEGABYTES}mb",
@@ -45,7 +47,7 @@ LAUNCH: dict[str, Any] = {
     "max_threads": 100,  # and events at a time: more than there are visitors who may wait
     "css_paths": [assets.AROUND],
     "head": assets.HEAD,
-    "app_kwargs": {"middleware": [Middleware(RequestLimits)], "routes": [*frames.ROUTES, *assets.ROUTES]},
+    "app_kwargs": {"middleware": [Middleware(RequestLimits)], "routes": ROUTES},
 }
 
 
@@ -75,13 +77,14 @@ def limits() -> dict[str, Any]:
         "recipe": facts.RECIPE_VERSION,
         "renamed": {"tools": facts.OLD_TOOLS, "settings": facts.OLD_SETTINGS},
         "subjects": facts.MAX_SUBJECTS,
-        "finds": edits.QUESTION,
+        "finds": edits.PROMPTS,
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,
         "finder": models.segmenter()[1],
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
+        "answers": ANSWERS,
     }
 
 
@@ -96,18 +99,14 @@ def build() -> gr.Blocks:
             elem_id="editor",
             examples=json.dumps([thumbnail(path) for path in handlers.example_files()]),
             limits=json.dumps(limits()),
-            photo="",
-            answer="",
-            methods="",
-            saved="",
-            mask="",
         )
-        marked = editor.edit(handlers.on_edit, None, editor, **WAITING)
-        editor.open(handlers.on_open, None, editor, cancels=[marked], **LIVE)  # the old photo is not waited for
+        editor.edit(handlers.on_edit, None, editor, **WAITING)
+        editor.open(handlers.on_open, None, editor, **LIVE)
         editor.compare(handlers.on_compare, None, editor, **WAITING)
         editor.loadmask(handlers.on_mask, None, editor, **LIVE)
         editor.save(handlers.on_save, None, editor, **WAITING)
-        page.unload(sessions.VISITORS.leave)
+        questions = {name: number for number, each in page.fns.items() for _, name in each.targets}
+        editor.props |= {"questions": json.dumps(questions), **dict.fromkeys(ANSWERS.values(), "")}
         api.publish()
     page.queue(max_size=40, default_concurrency_limit=2)
     return page

@@ -18,13 +18,17 @@ IN_BROWSER = [
 ]
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+# How far the bar at the bottom goes.
+SHARE = "getComputedStyle(document.querySelector('.rl-busy')).getPropertyValue('--share')"
 EDITOR = "document.querySelector('.rl-there').ranlen"
 
 
 def upload(page, path):
-    """Open a photo and wait until it is on the screen."""
+    """Open a photo, whatever becomes of the one before, and wait until it is on the screen."""
     before = page.inner_text(".rl-name") if page.is_visible(".rl-name") else ""
     page.set_input_files("#photo", path)
+    if page.is_visible(".rl-ask"):
+        page.click(".rl-ask >> text=Go on without saving")
     page.wait_for_function(
         "b => document.querySelector('.rl-app').dataset.view === 'select' && "
         "document.querySelector('.rl-name').textContent !== b",
@@ -77,7 +81,7 @@ def drag(page, *points, tool=None, steps=6, drop=True):
 def pixels(page):
     """The lit photo as the page has it, (H, W, 3)."""
     data, width = page.evaluate(
-        f"() => {{ const p = {EDITOR}.pixels(), s = document.querySelector('.rl-shader').width; let t = '';"
+        f"() => {{ const p = {EDITOR}.pixels(), s = {EDITOR}.width(); let t = '';"
         "for (let i = 0; i < p.length; i += 32768) t += String.fromCharCode(...p.subarray(i, i + 32768));"
         "return [btoa(t), s]; }"
     )

@@ -8,7 +8,7 @@ import { subjectOf } from './store.js';
 
 const MOST_KEPT = 2;                         // answers, each with a light for every method
 
-export function createCompare(store, server, renderer, methods, box) {
+export function createCompare(store, server, renderer, tiles, methods, box) {
   const kept = new Map();                    // lights by method, by `lightKey`
   const panes = [{ name: 'original', title: 'Original' }, ...methods].map(paneOf);
   let asked = null, lit = null;              // [photo, key, degree, index] of the last question; the photo of what is kept
@@ -17,7 +17,7 @@ export function createCompare(store, server, renderer, methods, box) {
   function follow(state) {
     if (state.photo !== lit) forget(state.photo);
     const subject = subjectOf(state), key = lightKey(state.recipe, subject);
-    if (state.mode !== 'compare' || !state.photo || state.pending || state.sliding || !subject.edits.length) return;
+    if (state.mode !== 'compare' || !state.photo || state.lost || state.pending || state.sliding || !subject.edits.length) return;
     const question = [state.photo, key, subject.degree, state.current];
     if (asked && question.every((each, i) => each === asked[i])) return;
     asked = question;
@@ -28,9 +28,10 @@ export function createCompare(store, server, renderer, methods, box) {
   async function take(question, said) {
     const [photo, key, degree] = question;
     if (asked !== question) return;
-    if (said.lost || said.error) {           // asked again when something changes
+    if (said.lost) { store.set({ lost: true }); return; }
+    if (said.error) {                        // asked again when something changes
       asked = null;
-      store.set({ comparing: false, notice: { text: said.error ?? 'The connection was lost. Open the photo again.' } });
+      store.set({ comparing: false, notice: { text: said.error } });
       return;
     }
     const entries = Object.entries(said.methods);
@@ -62,19 +63,22 @@ export function createCompare(store, server, renderer, methods, box) {
   function draw(state) {
     const { photo, compared, holding } = state, subject = subjectOf(state);
     const answer = photo && subject.edits.length && compared?.key === lightKey(state.recipe, subject) ? compared : null;
-    for (const { name, canvas, list } of panes) {
+    for (const { name, canvas, said } of panes) {
       const context = cleared(canvas), light = answer?.lights[name];
       if (!photo) continue;
-      let picture = null, words = ['Being lit…'];
+      let picture = null, list = [], words = ['Being lit…'];
       if (name === 'original') [picture, words] = [photo.bitmap, ['The photo as it was']];
       else if (!subject.edits.length) words = ['Nothing is marked yet'];
       else if (answer) {
         words = answer.degree === subject.degree ? answer.words[name] : ['…'];
-        if (light && kept.has(answer.key)) picture = holding ? photo.bitmap : renderer.renderLights([[light, subject]]);
+        if (light && kept.has(answer.key)) [list, picture] = holding ? [[], photo.bitmap] : [[[light, subject]], renderer.renderLights([[light, subject]])];
         else if (!renderer.live()) words = [...words, 'No picture: this browser lacks WebGL 2'];
       }
-      if (picture) paint(context, picture, frameOf(state.view, photo, canvas), photo);
-      say(list, words);
+      if (picture) {
+        paint(context, picture, frameOf(state.view, photo, canvas), photo);
+        tiles.cover(context, list, name);
+      }
+      say(said, words);
     }
     box.classList.toggle('rl-ready', Boolean(answer));
   }
@@ -84,7 +88,7 @@ export function createCompare(store, server, renderer, methods, box) {
 }
 
 function paneOf({ name, title, note }) {
-  const [figure, canvas, caption, bold, list] = ['figure', 'canvas', 'figcaption', 'b', 'ul'].map((tag) => document.createElement(tag));
+  const [figure, canvas, caption, bold, said] = ['figure', 'canvas', 'figcaption', 'b', 'ul'].map((tag) => document.createElement(tag));
   figure.dataset.of = name;
   canvas.tabIndex = -1;
   bold.textContent = title;
@@ -94,9 +98,9 @@ function paneOf({ name, title, note }) {
     small.textContent = note;
     caption.append(' ', small);
   }
-  caption.append(list);
+  caption.append(said);
   figure.append(canvas, caption);
-  return { name, figure, canvas, list };
+  return { name, figure, canvas, said };
 }
 
 function say(list, words) {

@@ -1,8 +1,9 @@
 // Everything that changes the recipe, as steps that can be taken back.
 
-import { blank, blankSubject, finds } from './recipe.js';
+import { blank, blankSubject, isFound } from './recipe.js';
 import { clamp } from './settings.js';
 import { subjectOf } from './store.js';
+import { editOf } from './strokes.js';
 
 const MOST_STEPS = 300;
 
@@ -34,13 +35,23 @@ export function createEditing(store, limits) {
     commit({ ...recipe, subjects }, current, name);
   }
 
-  // The first edit says whether the subject is found or drawn: what nobody has set yet then suits that.
+  // Whether a subject was found or drawn says which settings suit it; those that somebody set stay.
+  function suiting(subject, edits) {
+    const [was, is] = [subject.edits, edits].map((each) => (isFound(each, limits) ? 'found' : 'default'));
+    return Object.fromEntries(Object.entries(limits.settings).filter(([name, each]) => subject[name] === each[was]).map(([name, each]) => [name, each[is]]));
+  }
+  function replaceEdits(edits) { setSubject({ edits, ...suiting(subjectOf(store.state), edits) }); }
   function addEdit(edit) {
-    const subject = subjectOf(store.state), values = { edits: [...subject.edits, edit] };
-    if (!subject.edits.length && finds([edit], limits)) {
-      for (const [name, each] of Object.entries(limits.settings)) if (subject[name] === each.default) values[name] = each.found;
-    }
-    setSubject(values);
+    const { edits } = subjectOf(store.state);
+    if (edits.length) setSubject({ edits: [...edits, edit] });
+    else replaceEdits([edit]);
+  }
+  const clear = () => replaceEdits([]);
+
+  function addStroke(stroke) {
+    const edit = editOf(stroke, store.state.photo);
+    if (edit) addEdit(edit);
+    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
   }
 
   function addSubject() {
@@ -49,12 +60,12 @@ export function createEditing(store, limits) {
   }
   function removeSubject() {
     const { recipe, current } = store.state;
-    if (recipe.subjects.length < 2) { setSubject({ edits: [] }); return; }
+    if (recipe.subjects.length < 2) { clear(); return; }
     commit({ ...recipe, subjects: recipe.subjects.filter((_, i) => i !== current) }, current - 1);
   }
 
   // What a new photo starts with.
-  const afresh = (recipe = blank(limits)) => ({ recipe, current: 0, past: [], future: [], merging: '' });
+  const afresh = (recipe = blank(limits)) => ({ recipe, saved: recipe, current: 0, past: [], future: [], merging: '' });
 
-  return { commit, endMerge, undo, redo, setSubject, addEdit, addSubject, removeSubject, afresh };
+  return { commit, endMerge, undo, redo, setSubject, addEdit, addStroke, replaceEdits, clear, addSubject, removeSubject, afresh };
 }

@@ -12,12 +12,12 @@ export function createLighting(store, server, renderer, limits) {
   let lit = null, settling = 0;              // the photo that they light; the timer of its frame
   let failed = null;                         // a recipe that the server refused
 
-  function follow({ photo, recipe, shown }) {
+  function follow({ photo, recipe, shown, lost }) {
     if (photo !== lit) forget(photo);
     const subjects = recipe.subjects.map((each) => ({ ...each, areas: areasKey(each), light: lightKey(recipe, each) }));
     const wanted = subjects.flatMap((each, i) => (each.edits.length && !lights.has(each.light) ? [i] : []));
     const pending = photo && wanted.length ? { photo, subjects } : null;
-    if (pending) {
+    if (pending && !lost) {
       const drawn = !wanted.some((i) => finds(subjects[i].edits, limits));
       server.edit(plain(recipe), wanted, drawn, (said) => take(pending, said));
     }
@@ -33,9 +33,12 @@ export function createLighting(store, server, renderer, limits) {
     if (store.state.pending !== question) return;
     if (said.encoding !== undefined) { store.set({ working: looks(said.encoding) }); return; }
     store.set({ working: null });
-    if (said.lost || said.error) failed = store.state.recipe;
-    if (said.lost) { lose(); return; }
-    if (said.error) { store.set({ pending: null, notice: { text: said.error } }); return; }
+    if (said.lost) { store.set({ lost: true }); return; }  // and asked again when the server has the photo again
+    if (said.error) {
+      failed = store.state.recipe;
+      store.set({ pending: null, notice: { text: said.error } });
+      return;
+    }
     const made = await Promise.all(Object.entries(said.lights ?? {}).map(async ([i, packed]) => [i, await renderer.unpack(packed, question.photo)]));
     if (store.state.photo !== question.photo) { made.forEach(([, light]) => renderer.free(light)); return; }
     const marks = new Map(store.state.marks), shown = new Map(store.state.shown), now = store.state.pending === question;
@@ -64,18 +67,13 @@ export function createLighting(store, server, renderer, limits) {
 
   function settle(state) {
     clearTimeout(settling);
-    const { photo, recipe, pending, exact, sliding, merging } = state;
-    if (!photo || !isMarked(state) || pending || exact || recipe === failed || (sliding && renderer.live())) return;
+    const { photo, recipe, pending, exact, sliding, merging, lost } = state;
+    if (!photo || lost || !isMarked(state) || pending || exact || recipe === failed || (sliding && renderer.live())) return;
     settling = setTimeout(() => server.exact(plain(recipe), (said) => {
       const now = store.state;
-      if (said.lost) { if (now.photo === photo) lose(); return; }
+      if (said.lost) { if (now.photo === photo && !now.opening) store.set({ lost: true }); return; }
       if (said.box !== undefined && now.recipe === recipe && !now.pending && !now.sliding) store.set({ exact: { box: said.box, bitmap: said.bitmap } });
     }), merging && !sliding ? PAUSE : 0);
-  }
-
-  // The server has forgotten the photo, after a restart for one.
-  function lose() {
-    store.set({ pending: null, notice: { text: 'The connection was lost. Open the photo again; what you marked can be saved as a recipe first.' } });
   }
 
   function forget(photo) {
@@ -95,5 +93,5 @@ export function createLighting(store, server, renderer, limits) {
 
   store.subscribe(['photo', 'recipe'], follow);
   store.subscribe(['photo', 'recipe', 'pending', 'sliding', 'merging'], settle);
-  return { lose, again: () => follow(store.state) };
+  return { again: () => follow(store.state) };
 }

@@ -71,7 +71,7 @@ export function createPicture(store, renderer, degree) {
     if (missing !== undefined) making = setTimeout(() => { pictureAt(lightsOf(store.state), missing); prepare(); }, 40);
   }
 
-  store.subscribe(['photo'], ({ photo }) => renderer.showPhoto(photo.bitmap));
+  store.subscribe(['photo'], ({ photo }) => { if (photo) renderer.showPhoto(photo.bitmap); });
   store.subscribe(['shown', 'pending'], (state) => {
     const lights = lightsOf(state);
     if (state.pending || !lights.some(([light]) => !timed.has(light)) || !renderer.live()) return;
@@ -79,5 +79,5 @@ export function createPicture(store, renderer, degree) {
     slow = renderer.clock(lights) > SLOW;
   });
   store.subscribe(['shown', 'pending', 'recipe', 'current', 'sliding'], prepare);
-  return { lit };
+  return { lit, isSlow: () => slow };
 }

@@ -3,9 +3,11 @@
 
 import { clamp } from './settings.js';
 
-export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));  // asks the segmenter
+// Whether a segmenter is asked, and whether one found the subject, here or before it became a file.
+export const finds = (edits, limits) => edits.some((edit) => limits.finds.includes(edit?.tool));
+export const isFound = (edits, limits) => finds(edits, limits) || edits.some((edit) => edit?.found === true);
 
-let made = 0;                                // subjects so far, to tell them apart when some are removed
+let made = Date.now();                       // a number for each subject, of none that was kept from before
 export function blankSubject({ settings }) {
   made += 1;
   const values = Object.entries(settings).map(([name, each]) => [name, each.default]);
@@ -22,7 +24,7 @@ export function adopt(data, limits) {
   }
   const subjects = data.subjects.slice(0, limits.subjects).map((saved) => {
     const each = renewed(saved, limits.renamed);
-    const found = finds(each.edits, limits);
+    const found = isFound(each.edits, limits);
     const values = Object.entries(limits.settings).map(([name, one]) => {
       const value = each[name] ?? (found ? one.found : one.default);
       return [name, clamp(Number(value) || 0, one.min, one.max)];

@@ -1,119 +1,173 @@
 // What the page asks of its server, and nothing else of the page knows how. Each question takes a `tell`, which is called
 // with each answer: { error } in words for the visitor, { lost: true } where the server no longer knows the photo, or
 //
-//   open(File or { example }, tell)              { bitmap, name, size: [width, height] of the file, recipe or null }
+//   open(File or { example }, tell)              { share, seconds } while it is sent, then { bitmap, picture: its PNG, key,
+//                                                name, size: [width, height] of the file, recipe or null }
 //   edit(recipe, wanted, drawn, tell)            { encoding: seconds left or null }, then { marks }, then { marks, lights, done };
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   save(recipe, what, index, format, tell)      { step, share } of what is being done, then { url, name, bytes, lost }
-//   readMask(File, tell)                         { edit }
+//   tile(place, signal)                          a promise of a bitmap of the photo at full size, or of null (demo/tiles.py)
+//   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
+//                                              it is received, then { file, name, bytes, loses: in words }
+//   readMask(File, tell)                         { share, seconds }, then { edit }
 //
-// One question of a kind is under way at a time; of those that come meanwhile, the last one is asked. (Gradio's own
-// `always_last` would send the first one's data again.) An answer to any but the last one asked is not told.
+// `resume(key)` says which photo was open before the page was loaded again.
+//
+// One question of a kind is under way at a time; of those that come meanwhile, the last one is asked. An answer to any but
+// the last one asked is not told. While the server is away, questions wait; the last of each kind is asked when it is back.
+
+import { addressOf } from './queue.js';
 
 const PATIENCE = 120000;                     // milliseconds without a word
-const PROPS = { open: 'photo', edit: 'answer', compare: 'methods', save: 'saved', loadmask: 'mask' };  // demo/ui.py
-const unfinished = (said) => said.step !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
-const answerOf = (text) => { try { return JSON.parse(text || '{}'); } catch { return {}; } };
-const addressOf = (path) => new URL(`../../${path}`, import.meta.url).href;  // this file is served from among the questions
+const AGAIN = 1000;                          // until a question that broke off is asked again
+const unfinished = (said) => said.step !== undefined || said.share !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
 
-// `props`, `trigger`, `upload` and `watch` are what Gradio hands to a gr.HTML script; `most` is the largest file, in MB.
-export function connect({ props, trigger, upload, watch }, most) {
+// `queue` is that of queue.js; `most` is the largest file, in MB; `here(there)` is called when the server goes or comes back,
+// with null where it is another version's.
+export function connect(queue, most, here) {
   const busy = new Map(), next = new Map(), latest = new Map();  // questions by kind: under way, to come, last asked
-  let counter = 0, key = null;               // of the photo, for questions that do not go through Gradio
+  let there = true, key = null;              // whether the server is; that of the photo it is asked about
 
   // `passing`: it need not wait for one that waits for the photo to be encoded.
   function ask(kind, data, tell, passing = false) {
-    counter += 1;
-    const question = { kind, seq: counter, data, tell }, before = busy.get(kind);
+    const question = { kind, data, tell, abort: new AbortController() }, before = busy.get(kind);
     latest.set(kind, question);
     next.delete(kind);
-    if (before && !(passing && before.encoding)) next.set(kind, question);
-    else send(question);
+    if (before && !(passing && before.encoding)) {
+      next.set(kind, question);
+      if (!before.event) before.abort.abort();  // a file that is still being sent
+    } else send(question);
     return question;
   }
-  function send(question) {
-    clearTimeout(busy.get(question.kind)?.timer);
-    busy.set(question.kind, question);
+  async function send(question) {
+    const { kind, data, abort } = question;
+    clearTimeout(busy.get(kind)?.timer);
+    busy.set(kind, question);
+    question.broken = !there;                // asked when the server is back
+    if (!there) return;
     wait(question);
-    if (question.kind === 'exact') fetchExact(question);
-    else trigger(question.kind, { seq: question.seq, ...question.data });
+    try {
+      const said = await data((sent) => { if (busy.get(kind) === question) { wait(question); take(question, sent); } }, abort.signal);
+      if (busy.get(kind) !== question) return;
+      if (kind === 'exact') fetchExact(question, said);
+      else question.event = queue.ask(kind, said, (answer) => take(question, answer));
+    } catch (error) {
+      if (error.name === 'AbortError') free(question);
+      else take(question, error instanceof TypeError ? { broken: true } : { error: error.message });
+    }
   }
   function wait(question) {
     clearTimeout(question.timer);
-    question.timer = setTimeout(() => take(question.kind, { seq: question.seq, error: 'The server has not answered for two minutes. Try again.' }), PATIENCE);
+    question.timer = setTimeout(() => take(question, { error: 'The server has not answered for two minutes. Try again.' }), PATIENCE);
   }
-  function take(kind, said) {
-    const asked = busy.get(kind), last = latest.get(kind);
-    if (asked?.seq === said.seq) {
-      asked.encoding = said.encoding !== undefined;
-      if (unfinished(said)) wait(asked);
-      else free(kind);
+  function take(question, said) {
+    const { kind, tell } = question, mine = busy.get(kind) === question;
+    if (said.broken) {
+      if (!mine) return;
+      clearTimeout(question.timer);
+      question.broken = true;
+      setTimeout(() => { if (there) again(question); }, AGAIN);
+      return;
     }
-    if (last?.seq === said.seq) last.tell(said);
+    if (mine) {
+      question.encoding = said.encoding !== undefined;
+      if (unfinished(said)) wait(question);
+      else free(question);
+    }
+    if (latest.get(kind) === question && !said.ended) tell(said);
   }
-  function free(kind) {
-    clearTimeout(busy.get(kind)?.timer);
+  function free(question) {
+    const { kind } = question;
+    if (busy.get(kind) !== question) return;
+    clearTimeout(question.timer);
     busy.delete(kind);
-    const question = next.get(kind);
+    const waiting = next.get(kind);
     next.delete(kind);
-    if (question) send(question);
+    if (waiting) send(waiting);
+  }
+  function again(question) {                 // or what was asked since
+    if (busy.get(question.kind) !== question || !question.broken) return;
+    const waiting = next.get(question.kind);
+    next.delete(question.kind);
+    send(waiting ?? question);
   }
   function drop(kind) {                      // a question that nobody waits for any more
     next.delete(kind);
     latest.delete(kind);
-    free(kind);
+    const question = busy.get(kind);
+    if (!question) return;
+    queue.drop(question.event);
+    free(question);
   }
+  queue.stay((now) => {
+    there = Boolean(now);
+    here(now);
+    if (there) [...busy.values()].forEach(again);
+  });
 
   // Not by Gradio's queue, which takes as long as rendering does (demo/frames.py).
-  async function fetchExact({ seq, data }) {
+  async function fetchExact(question, data) {
     let said = { failed: true };             // the preview stays
     try {
       const reply = await fetch(addressOf('exact'), {
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data) });
-      if (reply.status === 410) said = busy.has('open') || data.key !== key ? said : { lost: true };  // or another is being opened
+      if (reply.status === 410) said = { lost: true };
       else if (reply.status === 204) said = { box: null, bitmap: null };
       else if (reply.ok) said = { box: reply.headers.get('X-Box').split(',').map(Number), bitmap: await decoded(await reply.blob()) };
-    } catch { /* no connection */ }
-    take('exact', { seq, ...said });
+    } catch { said = { broken: true }; }
+    take(question, said);
   }
 
-  async function sendFile(file) {
+  // Many at a time, in any order, and none that must be told: where one is missing, the view is seen.
+  async function tile(place, signal) {
+    try {
+      const reply = await fetch(addressOf('tile'), { signal,
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
+      return reply.ok ? await decoded(await reply.blob()) : null;
+    } catch { return null; }
+  }
+
+  const sent = (file) => async (tell, signal) => {
     if (file.size > most * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most ${most} MB can be opened.`);
-    const { path } = await upload(file);
-    return path;
-  }
-  async function askWithFile(kind, file, tell) {
-    try { ask(kind, { path: await sendFile(file) }, tell); }
-    catch (error) { tell({ error: error.message || 'The file could not be sent.' }); }
-  }
+    return { key, path: await queue.upload(file, tell, signal) };
+  };
+  const about = (data) => () => ({ key, ...data });
 
-  for (const [kind, prop] of Object.entries(PROPS)) if (kind !== 'open') watch(prop, () => take(kind, answerOf(props[prop])));
-  watch('photo', async () => {
-    const { png, ...said } = answerOf(props.photo);
-    if (png && said.seq === latest.get('open')?.seq) {
-      said.bitmap = await decoded(await (await fetch(png)).blob());
-      if (said.seq === latest.get('open').seq) {
+  function open(source, tell) {
+    const question = ask('open', source instanceof File ? sent(source) : () => source, async ({ png, ...said }) => {
+      if (png) {
+        said.picture = await (await fetch(png)).blob();
+        said.bitmap = await decoded(said.picture);
+        if (question !== latest.get('open')) return;
         key = said.key;
         for (const kind of ['edit', 'exact', 'compare']) drop(kind);  // of the old photo, which the server has dropped
       }
-    }
-    take('open', said);
-  });
+      tell(said);
+    });
+  }
+
+  function save(...given) {
+    const [recipe, what, index, format, tell] = given;
+    ask('save', about({ recipe, what, index, format }), async ({ path, ...said }) => {
+      if (!path) { tell(said); return; }
+      try { tell({ ...said, file: await queue.download(path, tell) }); }
+      catch (error) {
+        if (error instanceof TypeError) save(...given);  // no connection
+        else tell({ error: error.message });
+      }
+    });
+  }
 
   return {
-    open(source, tell) {
-      if (source instanceof File) askWithFile('open', source, tell);
-      else ask('open', source, tell);
-    },
-    edit: (recipe, wanted, drawn, tell) => ask('edit', { recipe, wanted }, tell, drawn),
-    exact: (recipe, tell) => ask('exact', { key, recipe }, tell),
-    compare: (recipe, index, lights, tell) => ask('compare', { recipe, index, lights }, tell),
-    save(recipe, what, index, format, tell) {
-      ask('save', { recipe, what, index, format }, ({ path, ...said }) => tell(path ? { ...said, url: addressOf(`file=${path}`) } : said));
-    },
-    readMask: (file, tell) => askWithFile('loadmask', file, tell),
+    open,
+    edit: (recipe, wanted, drawn, tell) => ask('edit', about({ recipe, wanted }), tell, drawn),
+    exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
+    compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
+    tile,
+    save,
+    readMask: (file, tell) => ask('loadmask', sent(file), tell),
+    resume: (known) => { key = known; },
   };
 }

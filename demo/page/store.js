@@ -37,12 +37,13 @@ export function createStore(fields) {
 }
 
 export const fieldsOf = (limits) => ({
-  photo: null,          // { bitmap, width, height, name, size: [width, height] of the file }
+  photo: null,          // { bitmap, width, height, name, size: [width, height] of the file, source, picture, key }
   recipe: blank(limits),  // recipe.js; the history holds the same objects
   current: 0,           // which of its subjects is worked on
   past: [],             // [recipe, current] before each step
   future: [],           // likewise, of the steps taken back
   merging: '',          // the name of the last step, while those of the same name still join it
+  saved: null,          // the recipe that was saved last, or that the photo came with
 
   marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, edits: those that made them }
   shown: new Map(),     // by a subject's id: its latest light, until a newer one comes
@@ -50,8 +51,12 @@ export const fieldsOf = (limits) => ({
   exact: null,          // the server's own frame of this recipe: { box, bitmap }, both null where nothing changes
   compared: null,       // the last answer of Compare: { of, degree, lights, words }; both by method
 
+  away: false,          // the server cannot be reached: true; 'renewed' where it serves another version of the page
+  lost: false,          // the server does not know the photo any more: it is sent again
+  unkept: null,         // why the browser does not keep this work
   opening: false,       // a photo is on its way
   comparing: false,     // Compare is waited for
+  tiling: false,        // tiles of the photo at full size are
   saving: false,        // a file is being written
   working: null,        // what takes long: { words, share, seconds }; the bar goes to `share` in `seconds`
   notice: null,         // what is said once: { text, good }
@@ -66,6 +71,7 @@ export const fieldsOf = (limits) => ({
   space: false,         // held: every tool moves the photo
   stroke: null,         // what the hand is drawing: { tool, points, radius, add }
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
   split: 0.5,           // where the line of "before and after" stands, from 0 (left) to 1
 });
@@ -73,7 +79,8 @@ export const fieldsOf = (limits) => ({
 // What follows from the state.
 export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
-export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing);
+export const isUnsaved = (state) => isMarked(state) && state.recipe !== state.saved;
+export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
 export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw"
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF or a camera's raw"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,13 +80,13 @@ def build_parser() -> argparse.ArgumentParser:
         type=fraction,
         metavar="FRACTION",
         help="width of the band in which the light fades, of the short side "
-        f"[{FOUND_FEATHER[0]} where a click found the subject, else {DRAWN_FEATHER[0]}]",
+        f"[{FOUND_FEATHER[0]} where a click found the subject, or its mask says so, else {DRAWN_FEATHER[0]}]",
     )
     region.add_argument(
         "--feather-side",
         choices=SIDES,
         help="that band outside the subject, inside it, or both "
-        f"[{FOUND_FEATHER[1]} where a click found it, else {DRAWN_FEATHER[1]}]",
+        f"[{FOUND_FEATHER[1]} where it was found, else {DRAWN_FEATHER[1]}]",
     )
     region.add_argument("--transition", dest="feather", type=fraction, help=argparse.SUPPRESS)  # their names of before
     region.add_argument("--grow", dest="feather_side", choices=SIDES, help=argparse.SUPPRESS)
@@ -201,7 +201,9 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
     for remark in images.remarks(photo, images.format_of(job.output)):
         print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
-    photo.write(job.output)
+    finish = images.writing(photo, job.output)
+    del photo  # a JPEG's blocks take nine bytes a pixel while they are changed
+    finish()
 
 
 def load(options: argparse.Namespace) -> Enhancer:
@@ -239,7 +241,7 @@ def run_segment(options: argparse.Namespace) -> None:
     photo = images.read(options.photo)
     prompts = Prompts(tuple(options.click), tuple(options.outside), options.box)
     mask = find_subject(photo, prompts, options.segmenter, options.device)
-    images.mask_photo(mask).write(options.output)
+    images.mask_photo(mask, found=True).write(options.output)
 
 
 def run_models(options: argparse.Namespace) -> None:

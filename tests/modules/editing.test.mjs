@@ -50,6 +50,28 @@ test('the first edit says which feather suits, unless somebody has set one', () 
   }
 });
 
+test('a mask that was found gets the edge of what is found, a painted one that of what is drawn', () => {
+  const mask = { tool: 'mask', size: [1, 1], bits: '' };
+  for (const [before, edit, after] of [[null, { ...mask, found: true }, 0.04], [prompt, mask, 0.1], [prompt, { ...mask, found: true }, 0.04]]) {
+    const { editing, subject } = made();
+    if (before) editing.addEdit(before);
+    editing.replaceEdits([edit]);
+    assert.equal(subject().feather, after);
+    editing.undo();
+    assert.equal(subject().edits.length, before ? 1 : 0);
+  }
+});
+
+test('clearing forgets the edge of what was found, and no edge that somebody chose', () => {
+  for (const [edit, before, after] of [[prompt, {}, 0.1], [prompt, { feather: 0.2 }, 0.2], [stroke, { feather: 0.04 }, 0.04]]) {
+    const { editing, subject } = made();
+    editing.setSubject(before);
+    editing.addEdit(edit);
+    editing.clear();
+    assert.deepEqual([subject().edits, subject().feather], [[], after]);
+  }
+});
+
 test('subjects come and go, one always stays, and there are not too many', () => {
   const { store, editing, subject } = made();
   for (let i = 0; i < 9; i += 1) editing.addSubject();

@@ -13,7 +13,7 @@ from PIL import Image
 from ranlen.cli import main as cli
 from ranlen.io import images
 from ranlen.io.images import Photo
-from tests.browser import IN_BROWSER, click, drag, exact, idle, pixels, save, shares, upload
+from tests.browser import IN_BROWSER, SHARE, click, drag, exact, idle, pixels, save, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -90,9 +90,55 @@ def test_a_file_that_is_no_photo_is_told_and_the_photo_stays(visit, photo, tmp_p
     click(page)
     (tmp_path / "fake.png").write_bytes(b"this is no photo")
     page.set_input_files("#photo", tmp_path / "fake.png")
+    page.click("text=Go on without saving")
     page.wait_for_selector("text=not an image of a known kind")
     click(page, 0.4, 0.4)
     assert "Area A" in shares(page)
+
+
+def test_a_slow_line_is_told_in_per_cent_and_seconds(visit, tmp_path):
+    photo = tmp_path / "noise.png"
+    Photo(np.random.default_rng(0).integers(0, 90, (400, 400, 3), dtype=np.uint8)).write(photo)
+    page = visit(accept_downloads=True)
+    line = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 20, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
+    line.send("Network.emulateNetworkConditions", slow)
+    page.set_input_files("#photo", photo)
+    page.wait_for_selector(r"text=/Sending… \d+ %, about \d+ s/")
+    assert 0 < float(page.evaluate(SHARE)) < 1
+    line.send("Network.emulateNetworkConditions", slow | {"downloadThroughput": -1, "uploadThroughput": -1})
+    page.wait_for_selector(".rl-name:has-text('noise.png')")
+    click(page)
+    line.send("Network.emulateNetworkConditions", slow)
+    with page.expect_download() as download:
+        page.click("#save")
+        page.wait_for_selector(r"text=/Receiving… \d+ %, about \d+ s/")
+        line.send("Network.emulateNetworkConditions", slow | {"downloadThroughput": -1, "uploadThroughput": -1})
+    assert np.array_equal(images.read(download.value.path()).pixels, pixels(page))
+
+
+def test_the_drop_zone_opens_the_dialog_and_of_two_files_one_is_taken_and_named(visit, photo, balls):
+    page = visit()
+    with page.expect_file_chooser() as chooser:
+        page.click(".rl-or")
+    chooser.value.set_files(photo)
+    page.wait_for_selector(".rl-name:has-text('evening.png')")
+    page.evaluate(
+        """(datas) => {
+        const transfer = new DataTransfer();
+        for (const [name, data] of datas) {
+          transfer.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name));
+        }
+        document.querySelector('.rl-stage').dispatchEvent(
+          new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true })); }""",
+        [
+            ["a_recipe.json", ""],
+            ["one.png", base64.b64encode(balls.read_bytes()).decode()],
+            ["two.png", base64.b64encode(photo.read_bytes()).decode()],
+        ],
+    )
+    page.wait_for_selector("text=One photo at a time: of 3 files, one.png was taken.")
+    page.wait_for_selector(".rl-name:has-text('one.png')")
 
 
 def test_a_dropped_and_a_pasted_photo_open(visit, photo):

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tests.browser import IN_BROWSER, click, drag, idle, pixels, place, shares, upload
+from tests.browser import EDITOR, IN_BROWSER, click, drag, idle, pixels, place, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -37,6 +37,21 @@ def test_brush_erase_undo_redo_and_clear(visit, photo):
     page.click("[data-act=undo]:visible")
     idle(page)
     assert "Area A" in shares(page)
+
+
+def test_keys_work_as_soon_as_a_photo_is_open_and_a_drag_while_b_is_down_paints(visit, photo):
+    page = visit()
+    upload(page, photo)
+    assert page.evaluate("document.activeElement.className") == "rl-main"
+    page.keyboard.down("b")
+    drag(page, (0.3, 0.5), (0.6, 0.5))
+    page.keyboard.up("b")
+    done = page.evaluate(f"() => {EDITOR}.recipe().subjects[0].edits")
+    assert [each["tool"] for each in done] == ["brush"]
+    page.click("text=Before")  # and the focus is where a hand left it
+    page.mouse.click(*place(page, 0.4, 0.4))
+    page.keyboard.press("1")
+    assert page.get_attribute("button[data-view=select]", "aria-selected") == "true"
 
 
 def test_mask_tools_are_steps_of_the_history(visit, photo):

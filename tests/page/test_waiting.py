@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from demo import editing, encoding, models
-from tests.browser import IN_BROWSER, click, drag, idle, pixels, place, save, shares, upload
+from tests.browser import IN_BROWSER, SHARE, click, drag, idle, pixels, place, save, shares, upload
 
 pytestmark = IN_BROWSER
-SHARE = "getComputedStyle(document.querySelector('.rl-busy')).getPropertyValue('--share')"
 
 
 @pytest.fixture
