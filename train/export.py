@@ -20,7 +20,6 @@ import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -33,6 +32,7 @@ from ranlen.models.enhancer import WORKING_SIZE, Enhancer
 from ranlen.models.layers import ramp_of
 from ranlen.models.weights import WeightsError
 from ranlen.rendering.fields import Illumination
+from train.command import says_in_one_line
 
 OPSET = 20  # the first whose GridSample reads DeepUPE's grid of three dimensions
 TOLERANCE = 1e-4  # of a log gain: a fortieth of an 8-bit level
@@ -81,9 +81,13 @@ def export(network: Enhancer, path: Path) -> float:
         The largest difference from torch, in the units of the outputs, over two sizes and numbers of photos.
 
     Raises:
-        ExportError: it is above `TOLERANCE`; nothing is written then.
+        ExportError: it is above `TOLERANCE`, or what writes and runs graphs is missing; nothing is written then.
     """
-    import onnxruntime
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
+    except ModuleNotFoundError as error:
+        raise ExportError(f"{error.name} is missing; pip install 'ranlen[onnx]'") from None
 
     inputs = example(network, SIZES[0], 2)
     batch = torch.export.Dim("batch", min=1, max=64)
@@ -120,25 +124,19 @@ def export(network: Enhancer, path: Path) -> float:
     return worst
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m train.export", description=__doc__.splitlines()[0])
+@says_in_one_line("export", ExportError, WeightsError, OSError)
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line; 2 for a command that makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m train.export", description="Write networks as ONNX files.")
     parser.add_argument("models", nargs="+", metavar="NAME_OR_FILE", help="published names, or files of weights")
     parser.add_argument("-o", "--out", type=Path, default=Path("onnx"), help="folder, by default onnx")
-    args = parser.parse_args(argv)
-    try:
-        for model in args.models:
-            network = weights.load(model).eval()
-            path = args.out / f"{Path(model).stem if Path(model).suffix else model}.onnx"
-            args.out.mkdir(parents=True, exist_ok=True)
-            worst = export(network, path)
-            print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, at most {worst:.0e} from torch")
-    except (ExportError, WeightsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing; pip install 'ranlen[onnx]'", file=sys.stderr)
-        return 1
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for model in options.models:
+        network = weights.load(model).eval()
+        path = options.out / f"{Path(model).stem if Path(model).suffix else model}.onnx"
+        worst = export(network, path)
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB, at most {worst:.0e} from torch")
     return 0
 
 
