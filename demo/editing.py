@@ -72,7 +72,7 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     return session.lights.get(key, lambda: models.predict(session.view, mask, load(model)))
 
 
-def light(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
+def light_subjects(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
     """A photo, or its view, under all subjects that are marked."""
     lights = []
     for subject in recipe.subjects:
@@ -97,7 +97,7 @@ def save(
     photo = images.read(session.path)
     photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
     yield "Lighting it at full size"
-    lit = light(session, recipe, photo, segmenter, load)
+    lit = light_subjects(session, recipe, photo, segmenter, load)
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path

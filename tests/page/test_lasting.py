@@ -23,7 +23,7 @@ def frame_of(photo, page):
     """The server's own picture of what the page says was done."""
     done = parse_recipe(page.evaluate(f"() => {EDITOR}.recipe()"))
     session = editing.open_photo(photo)
-    return editing.light(session, done, session.view, models.segmenter()[0], models.load).pixels
+    return editing.light_subjects(session, done, session.view, models.segmenter()[0], models.load).pixels
 
 
 def shows_its_frame(page, photo):
