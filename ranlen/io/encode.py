@@ -110,7 +110,7 @@ def _webp(
 
 
 def _avif(
-    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 92
+    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 98
 ) -> bytes:
     return avif.encode(_coloured(channels), icc, block, xmp, bits=bits, quality=quality)
 
