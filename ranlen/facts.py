@@ -22,7 +22,7 @@ RECIPE_VERSION = 2
 # What files of before call tools and settings, which are read all the same.
 OLD_TOOLS = {"click": "circle", "box": "rectangle", "frame": "bounding_box"}
 OLD_SETTINGS = {"transition": "feather", "grow": "feather_side"}
-CLICK_RADIUS = 2 / 7  # of a circle, in short sides (Section 4.2)
+CIRCLE_RADIUS = 2 / 7  # of a circle that says none, in short sides (Section 4.2)
 
 # The feather is Area B, where the light fades out: its width in short sides, and on which side of the subject's border
 # it lies.

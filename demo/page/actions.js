@@ -20,26 +20,20 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const preset = (name) => setSubject(PRESETS[name]);
   const network = (backbone) => editing.commit({ ...store.state.recipe, backbone });
   const useTool = (tool) => { pick(tool); show('select'); };
-  const help = (on = $('.rl-help').hidden) => {
-    $('.rl-help').hidden = !on;
-    if (on) $('.rl-help button').focus();
-  };
+  const help = () => { if ($('.rl-help').open) $('.rl-help').close(); else $('.rl-help').showModal(); };
   const sheet = (on) => $('.rl-app').classList.toggle('rl-sheet', on);
   function nudge(by) {
     const { min, max } = limits.settings.degree;
     if (isMarked(store.state)) setSubject({ degree: round(clamp(subjectOf(store.state).degree + by, min, max)) }, 'nudge');
   }
-  function arrow(way) {
-    if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way);
-    else nudge(0.01 * way);
-  }
+  function shift(way) { if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way); }
 
   const run = {
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
-    fit: stage.fit, in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
+    fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
     smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
@@ -48,10 +42,11 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     clear: editing.clear,
     add: addSubject, remove: removeSubject,
   };
+  const hasPhoto = (state) => Boolean(state.photo);
   const can = {                              // the others always
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
-    close: (state) => Boolean(state.photo), startover: isMarked,
-    save: isMarked, saverecipe: isMarked, savemask: marked, loadmask: (state) => Boolean(state.photo),
+    close: hasPhoto, startover: isMarked,
+    save: (state) => isMarked(state) && !state.saving, saverecipe: isMarked, savemask: marked, loadmask: hasPhoto, loadrecipe: hasPhoto,
     invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked, smaller: hasParts, larger: hasParts,
     add: (state) => state.photo && marked(state) && state.recipe.subjects.length < limits.subjects,
     remove: (state) => state.recipe.subjects.length > 1,
@@ -74,13 +69,16 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['+', 'A larger part of the subject', () => act('larger')],
     ['I', 'Invert the mask', () => act('invert')],
     ['O', 'Show or hide the areas', () => act('areas')],
-    ['←', 'A little less light', () => arrow(-1)],
-    ['→', 'A little more light', () => arrow(1)],
+    [',', 'A little less light', () => nudge(-0.01)],
+    ['.', 'A little more light', () => nudge(0.01)],
+    ['←', 'Before and after: the line to the left', () => shift(-1)],
+    ['→', 'Before and after: the line to the right', () => shift(1)],
     ['1', 'Select', () => show('select')],
     ['2', 'Before and after', () => show('wipe')],
     ['3', 'Compare', () => show('compare')],
     ['\\', 'Hold: the photo as it was', () => hold(true)],
-    ['0', 'Whole photo', () => act('fit')],
+    ['0', 'Fit: the whole photo', () => act('fit')],
+    ['Z', '100 %: the photo’s own pixels', () => act('own')],
     ['F', 'Full screen', () => act('full')],
     ['?', 'This list', () => help()],
   ];
@@ -88,19 +86,21 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   return { act, can, keys, useTool, resize, hold, show, choose, preset, network, help, sheet };
 }
 
-const ALSO = [['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
+const ALSO = [['↑ ↓ ← →', 'Select: move a cross; with ⇧, finely'], ['Enter', 'Mark what is under the cross; with ⇧, not this'],
+  ['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl S', 'Save at full size'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
   ['Right button, Alt', 'Not this; erase']];
 const ALIASES = { '=': '+', arrowleft: '←', arrowright: '→' };
 
 // Keys, while the focus is in the editor and not in a field.
-export function listenToKeys(element, $, store, { act, keys, hold, help, sheet }) {
+export function listenToKeys(element, $, store, { act, keys, hold, sheet }) {
   element.addEventListener('keydown', (event) => {
     const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey, typing = event.target.matches('input, select');
-    if (key === 'escape') { help(false); sheet(false); return; }
+    if (key === 'escape') { sheet(false); store.set({ cross: null, stroke: null }); return; }
     if (typing && !(command && event.target.type === 'range')) return;
     if (command) {
       if (key === 'z') act(event.shiftKey ? 'redo' : 'undo');
       else if (key === 'y') act('redo');
+      else if (key === 's') act('save');
       else return;
     } else if (key === ' ') {
       if (event.target.tagName !== 'CANVAS') return;
