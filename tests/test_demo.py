@@ -50,6 +50,9 @@ class Finder:
         core[y - 10 : y + 10, x - 10 : x + 10] = True
         return core
 
+    def part(self, prepared, prompts):
+        return 2 + prompts.level, 5
+
 
 NOBODY = None  # no edit asks for a segmenter
 
@@ -165,6 +168,24 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
         editing.areas(session, subject([larger]), finder)
 
 
+def test_a_question_about_another_photo_or_one_whose_file_is_gone_is_not_answered(session, ask):
+    questions = (handlers.on_edit, handlers.on_compare, handlers.on_save, handlers.on_mask)
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": "of another photo"})) == [{"lost": True}]
+    *_, said = ask(handlers.on_edit, session, asks(CLICK) | {"key": session.key})
+    assert said["done"]
+    session.path.unlink()
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": session.key})) == [{"lost": True}]
+
+
+def test_which_part_a_subject_is_is_told_with_its_light(session, ask):
+    click, smaller = {"tool": "subject", "at": [0.5, 0.5]}, {"tool": "part", "larger": False}
+    for done, part in (([click], [2, 5]), ([click, smaller], [1, 5]), (CLICK, None), ([*CLICK, smaller], None)):
+        *_, said = ask(handlers.on_edit, session, asks(done), Finder())
+        assert said["marks"]["0"]["part"] == part
+
+
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
     drawn = [editing.areas(session, subject(CLICK, feather_side=side), NOBODY).tensor for side in (None, "out")]
     assert np.array_equal(*drawn)
@@ -223,7 +244,7 @@ def asks(done, **more):
 def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     finder = SlowFinder()
     answers = ask(handlers.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
-    assert "looking" in next(answers)
+    assert "encoding" in next(answers)
     other = editing.open_photo(session.path)
     *_, last = ask(handlers.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
     assert last["done"]
@@ -252,7 +273,7 @@ def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(se
         for number, each in enumerate([*others, session]):
             sessions.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
         waiting = [question(str(number), found) for number in range(12)]
-        assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
+        assert all(["encoding" in json.dumps(await anext_of(each)) for each in waiting])
         saving = [asyncio.ensure_future(anext_of(question(str(n), found, handlers.on_save))) for n in range(3)]
         comparing = [
             asyncio.ensure_future(question(str(n), {**found, "index": 0}, handlers.on_compare)) for n in range(9)
@@ -264,7 +285,7 @@ def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(se
         assert "holiday_ranlen.png" in path[-1]
         assert not any(each.done() for each in (*saving, *comparing))
         newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
-        assert "looking" in json.dumps(await anext_of(newer))
+        assert "encoding" in json.dumps(await anext_of(newer))
         assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
         sessions.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
         assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue

@@ -2,7 +2,7 @@
 
 import { blank } from './recipe.js';
 import { PRESETS, LARGEST, SMALLEST, clamp, round } from './settings.js';
-import { hasParts, isMarked, subjectOf } from './store.js';
+import { hasParts, isMarked, partOf, subjectOf } from './store.js';
 
 export function createActions({ $, store, editing, stage, files, wipe, limits }) {
   const { setSubject, addEdit, addSubject, removeSubject, undo, redo } = editing;
@@ -16,7 +16,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const scale = (factor) => resize(store.state.sizes[store.state.tool] * factor);
   const hold = (holding) => store.set({ holding });
   const show = (mode) => { if (store.state.photo) store.set({ mode, pointerAt: null }); };
-  const choose = (current) => store.set({ current });
+  const choose = (current) => store.set({ current, merging: '' });
   const preset = (name) => setSubject(PRESETS[name]);
   const network = (backbone) => editing.commit({ ...store.state.recipe, backbone });
   const useTool = (tool) => { pick(tool); show('select'); };
@@ -38,11 +38,12 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
+    auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
-    smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
+    smaller: () => addEdit({ tool: 'part', larger: false }, 'part'), larger: () => addEdit({ tool: 'part', larger: true }, 'part'),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
     grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
     clear: editing.clear,
@@ -51,8 +52,12 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const can = {                              // the others always
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
     close: (state) => Boolean(state.photo), startover: isMarked,
+    auto: (state) => Boolean(state.photo) && subjectOf(state).degree !== limits.settings.degree.default,
+    copy: (state) => isMarked(state) && Boolean(navigator.clipboard?.write),
     save: isMarked, saverecipe: isMarked, savemask: marked, loadmask: (state) => Boolean(state.photo),
-    invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked, smaller: hasParts, larger: hasParts,
+    invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked,
+    smaller: (state) => hasParts(state) && (partOf(state)?.[0] ?? 2) > 1,
+    larger: (state) => hasParts(state) && (partOf(state) === null || partOf(state)[0] < partOf(state)[1]),
     add: (state) => state.photo && marked(state) && state.recipe.subjects.length < limits.subjects,
     remove: (state) => state.recipe.subjects.length > 1,
   };
@@ -74,6 +79,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['+', 'A larger part of the subject', () => act('larger')],
     ['I', 'Invert the mask', () => act('invert')],
     ['O', 'Show or hide the areas', () => act('areas')],
+    ['A', 'As much light as the network proposes', () => act('auto')],
     ['←', 'A little less light', () => arrow(-1)],
     ['→', 'A little more light', () => arrow(1)],
     ['1', 'Select', () => show('select')],
@@ -88,7 +94,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   return { act, can, keys, useTool, resize, hold, show, choose, preset, network, help, sheet };
 }
 
-const ALSO = [['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
+const ALSO = [['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl C', 'Copy the lit picture'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
   ['Right button, Alt', 'Not this; erase']];
 const ALIASES = { '=': '+', arrowleft: '←', arrowright: '→' };
 
@@ -101,6 +107,7 @@ export function listenToKeys(element, $, store, { act, keys, hold, help, sheet }
     if (command) {
       if (key === 'z') act(event.shiftKey ? 'redo' : 'undo');
       else if (key === 'y') act('redo');
+      else if (key === 'c' && event.target.tagName === 'CANVAS') act('copy');
       else return;
     } else if (key === ' ') {
       if (event.target.tagName !== 'CANVAS') return;
