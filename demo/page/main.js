@@ -47,7 +47,7 @@ export async function start({ element, props }) {
   const select = createSelect(store, main, picture, () => stage.draw());
   const compare = createCompare(store, server, renderer, limits.methods, $('.rl-compare'));
   const stage = createStage(store, { select, wipe, compare });
-  const files = createFiles({ store, server, editing, limits, confirmed: createAsking($('.rl-ask')) });
+  const files = createFiles({ store, server, editing, picture, limits, confirmed: createAsking($('.rl-ask')) });
   const actions = createActions({ $, store, editing, stage, files, wipe, limits });
 
   createPanel({ element, $, $$, store, editing, actions, limits });
