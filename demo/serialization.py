@@ -24,6 +24,7 @@ from ranlen.retouch import Lighting, to_tensor
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 LEVELS = 4095  # that a light is sent in; `page/light.js` knows the number, too
+AROUND = np.ones((3, 3), np.uint8)  # a cell and its neighbours
 # Without a search for repetitions, of which photos have none, a PNG is no larger and takes half the time; with one
 # filter for all rows (OpenCV 4.12), a third.
 PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
@@ -58,19 +59,20 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     """A light for the shader.
 
     Returns:
-        kind: "gain" or "curves"; steps: how many curves; box: where the photo can change; grey: of the photo; shoulder
-        and desaturation: of the light;
+        kind: "gain" or "curves"; steps: how many curves; box: where the photo can change, and a cell around it, which a
+        larger copy of the photo interpolates from; grey: of the photo; shoulder and desaturation: of the light;
         maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
         window: likewise, (h, w, 1), or none.
     """
     size = photo.size
     maps = _fitting(lighting.field.maps, size)
     window = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
-    box = (0, 0, size[1], size[0]) if window is None else _box(window > 0)
+    reached = np.ones(size, bool) if window is None else cv2.dilate((window > 0).astype(np.uint8), AROUND) == 1
+    box = _box(reached)
     part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
     whole = maps.shape[-2:] != size
     if not whole:
-        maps = (maps if window is None else maps * torch.from_numpy(window > 0))[(..., *part)]
+        maps = (maps * torch.from_numpy(reached))[(..., *part)]
     steps = maps.shape[1] // 3
     rows = maps.unflatten(1, (steps, 3))[0].permute(0, 2, 3, 1).flatten(0, 1).numpy()
     return {

@@ -81,7 +81,7 @@ def drag(page, *points, tool=None, steps=6, drop=True):
 def pixels(page):
     """The lit photo as the page has it, (H, W, 3)."""
     data, width = page.evaluate(
-        f"() => {{ const p = {EDITOR}.pixels(), s = document.querySelector('.rl-shader').width; let t = '';"
+        f"() => {{ const p = {EDITOR}.pixels(), s = {EDITOR}.width(); let t = '';"
         "for (let i = 0; i < p.length; i += 32768) t += String.fromCharCode(...p.subarray(i, i + 32768));"
         "return [btoa(t), s]; }"
     )

@@ -20,19 +20,13 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const preset = (name) => setSubject(PRESETS[name]);
   const network = (backbone) => editing.commit({ ...store.state.recipe, backbone });
   const useTool = (tool) => { pick(tool); show('select'); };
-  const help = (on = $('.rl-help').hidden) => {
-    $('.rl-help').hidden = !on;
-    if (on) $('.rl-help button').focus();
-  };
+  const help = () => { if ($('.rl-help').open) $('.rl-help').close(); else $('.rl-help').showModal(); };
   const sheet = (on) => $('.rl-app').classList.toggle('rl-sheet', on);
   function nudge(by) {
     const { min, max } = limits.settings.degree;
     if (isMarked(store.state)) setSubject({ degree: round(clamp(subjectOf(store.state).degree + by, min, max)) }, 'nudge');
   }
-  function arrow(way) {
-    if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way);
-    else nudge(0.01 * way);
-  }
+  function shift(way) { if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way); }
 
   const run = {
     undo, redo, help: () => help(), more: () => sheet(),
@@ -40,7 +34,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
     auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
-    fit: stage.fit, in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
+    fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
     smaller: () => addEdit({ tool: 'part', larger: false }, 'part'), larger: () => addEdit({ tool: 'part', larger: true }, 'part'),
@@ -49,12 +43,13 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     clear: editing.clear,
     add: addSubject, remove: removeSubject,
   };
+  const hasPhoto = (state) => Boolean(state.photo);
   const can = {                              // the others always
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
-    close: (state) => Boolean(state.photo), startover: isMarked,
-    auto: (state) => Boolean(state.photo) && subjectOf(state).degree !== limits.settings.degree.default,
+    close: hasPhoto, startover: isMarked,
+    auto: (state) => hasPhoto(state) && subjectOf(state).degree !== limits.settings.degree.default,
     copy: (state) => isMarked(state) && Boolean(navigator.clipboard?.write),
-    save: isMarked, saverecipe: isMarked, savemask: marked, loadmask: (state) => Boolean(state.photo),
+    save: (state) => isMarked(state) && !state.saving, saverecipe: isMarked, savemask: marked, loadmask: hasPhoto, loadrecipe: hasPhoto,
     invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked,
     smaller: (state) => hasParts(state) && (partOf(state)?.[0] ?? 2) > 1,
     larger: (state) => hasParts(state) && (partOf(state) === null || partOf(state)[0] < partOf(state)[1]),
@@ -80,13 +75,16 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['I', 'Invert the mask', () => act('invert')],
     ['O', 'Show or hide the areas', () => act('areas')],
     ['A', 'As much light as the network proposes', () => act('auto')],
-    ['←', 'A little less light', () => arrow(-1)],
-    ['→', 'A little more light', () => arrow(1)],
+    [',', 'A little less light', () => nudge(-0.01)],
+    ['.', 'A little more light', () => nudge(0.01)],
+    ['←', 'Before and after: the line to the left', () => shift(-1)],
+    ['→', 'Before and after: the line to the right', () => shift(1)],
     ['1', 'Select', () => show('select')],
     ['2', 'Before and after', () => show('wipe')],
     ['3', 'Compare', () => show('compare')],
     ['\\', 'Hold: the photo as it was', () => hold(true)],
-    ['0', 'Whole photo', () => act('fit')],
+    ['0', 'Fit: the whole photo', () => act('fit')],
+    ['Z', '100 %: the photo’s own pixels', () => act('own')],
     ['F', 'Full screen', () => act('full')],
     ['?', 'This list', () => help()],
   ];
@@ -94,19 +92,22 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   return { act, can, keys, useTool, resize, hold, show, choose, preset, network, help, sheet };
 }
 
-const ALSO = [['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl C', 'Copy the lit picture'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
+const ALSO = [['↑ ↓ ← →', 'Select: move a cross; with ⇧, finely'], ['Enter', 'Mark what is under the cross; with ⇧, not this'],
+  ['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl S', 'Save at full size'], ['Ctrl C', 'Copy the lit picture'],
+  ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
   ['Right button, Alt', 'Not this; erase']];
 const ALIASES = { '=': '+', arrowleft: '←', arrowright: '→' };
 
 // Keys, while the focus is in the editor and not in a field.
-export function listenToKeys(element, $, store, { act, keys, hold, help, sheet }) {
+export function listenToKeys(element, $, store, { act, keys, hold, sheet }) {
   element.addEventListener('keydown', (event) => {
     const key = event.key.toLowerCase(), command = event.ctrlKey || event.metaKey, typing = event.target.matches('input, select');
-    if (key === 'escape') { help(false); sheet(false); return; }
+    if (key === 'escape') { sheet(false); store.set({ cross: null, stroke: null }); return; }
     if (typing && !(command && event.target.type === 'range')) return;
     if (command) {
       if (key === 'z') act(event.shiftKey ? 'redo' : 'undo');
       else if (key === 'y') act('redo');
+      else if (key === 's') act('save');
       else if (key === 'c' && event.target.tagName === 'CANVAS') act('copy');
       else return;
     } else if (key === ' ') {

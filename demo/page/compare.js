@@ -8,7 +8,7 @@ import { subjectOf } from './store.js';
 
 const MOST_KEPT = 2;                         // answers, each with a light for every method
 
-export function createCompare(store, server, renderer, methods, box) {
+export function createCompare(store, server, renderer, tiles, methods, box) {
   const kept = new Map();                    // lights by method, by `lightKey`
   const panes = [{ name: 'original', title: 'Original' }, ...methods].map(paneOf);
   let asked = null, lit = null;              // [photo, key, degree, index] of the last question; the photo of what is kept
@@ -63,19 +63,22 @@ export function createCompare(store, server, renderer, methods, box) {
   function draw(state) {
     const { photo, compared, holding } = state, subject = subjectOf(state);
     const answer = photo && subject.edits.length && compared?.key === lightKey(state.recipe, subject) ? compared : null;
-    for (const { name, canvas, list } of panes) {
+    for (const { name, canvas, said } of panes) {
       const context = cleared(canvas), light = answer?.lights[name];
       if (!photo) continue;
-      let picture = null, words = ['Being lit…'];
+      let picture = null, list = [], words = ['Being lit…'];
       if (name === 'original') [picture, words] = [photo.bitmap, ['The photo as it was']];
       else if (!subject.edits.length) words = ['Nothing is marked yet'];
       else if (answer) {
         words = answer.degree === subject.degree ? answer.words[name] : ['…'];
-        if (light && kept.has(answer.key)) picture = holding ? photo.bitmap : renderer.renderLights([[light, subject]]);
+        if (light && kept.has(answer.key)) [list, picture] = holding ? [[], photo.bitmap] : [[[light, subject]], renderer.renderLights([[light, subject]])];
         else if (!renderer.live()) words = [...words, 'No picture: this browser lacks WebGL 2'];
       }
-      if (picture) paint(context, picture, frameOf(state.view, photo, canvas), photo);
-      say(list, words);
+      if (picture) {
+        paint(context, picture, frameOf(state.view, photo, canvas), photo);
+        tiles.cover(context, list, name);
+      }
+      say(said, words);
     }
     box.classList.toggle('rl-ready', Boolean(answer));
   }
@@ -85,7 +88,7 @@ export function createCompare(store, server, renderer, methods, box) {
 }
 
 function paneOf({ name, title, note }) {
-  const [figure, canvas, caption, bold, list] = ['figure', 'canvas', 'figcaption', 'b', 'ul'].map((tag) => document.createElement(tag));
+  const [figure, canvas, caption, bold, said] = ['figure', 'canvas', 'figcaption', 'b', 'ul'].map((tag) => document.createElement(tag));
   figure.dataset.of = name;
   canvas.tabIndex = -1;
   bold.textContent = title;
@@ -95,9 +98,9 @@ function paneOf({ name, title, note }) {
     small.textContent = note;
     caption.append(' ', small);
   }
-  caption.append(list);
+  caption.append(said);
   figure.append(canvas, caption);
-  return { name, figure, canvas, list };
+  return { name, figure, canvas, said };
 }
 
 function say(list, words) {

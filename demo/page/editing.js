@@ -3,6 +3,7 @@
 import { blank, blankSubject, isFound } from './recipe.js';
 import { clamp } from './settings.js';
 import { subjectOf } from './store.js';
+import { editOf } from './strokes.js';
 
 const MOST_STEPS = 300;
 
@@ -47,6 +48,12 @@ export function createEditing(store, limits) {
   }
   const clear = () => replaceEdits([]);
 
+  function addStroke(stroke) {
+    const edit = editOf(stroke, store.state.photo);
+    if (edit) addEdit(edit);
+    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
+  }
+
   function addSubject() {
     const { recipe } = store.state, { subjects } = recipe;
     if (subjects.length < limits.subjects) commit({ ...recipe, subjects: [...subjects, blankSubject(limits)] }, subjects.length);
@@ -60,5 +67,5 @@ export function createEditing(store, limits) {
   // What a new photo starts with.
   const afresh = (recipe = blank(limits)) => ({ recipe, saved: recipe, current: 0, past: [], future: [], merging: '' });
 
-  return { commit, endMerge, undo, redo, setSubject, addEdit, replaceEdits, clear, addSubject, removeSubject, afresh };
+  return { commit, endMerge, undo, redo, setSubject, addEdit, addStroke, replaceEdits, clear, addSubject, removeSubject, afresh };
 }

@@ -1,5 +1,6 @@
 // The light, rendered here: what `ranlen.retouch.render` does, in a shader, at any degree and without a question to
-// the server (at most two levels apart; tests/page/test_light.py). Without WebGL2 the server renders instead.
+// the server (at most two levels apart; tests/page/test_light.py): of the view, and of tiles of the photo at full size
+// (tests/page/test_tiles.py). Without WebGL2 the server renders the view instead.
 
 const SHADER = `
 precision highp float;
@@ -9,17 +10,40 @@ uniform sampler2D photo, fade;
 uniform sampler2DArray maps;
 uniform ivec2 corner;
 uniform int height;
+uniform vec2 first, pace;
 uniform vec4 reach;
 uniform vec2 mapRange, fadeRange;
 uniform float degree, shoulder, desaturation;
 out vec4 colour;
 const vec3 GREY = vec3(0.2989, 0.587, 0.114);
 
+// In a tile, a pixel lies between cells of a light, which are those of the view.
+vec2 placeOf(ivec2 at) {
+#ifdef TILE
+  return first + (vec2(at) + 0.5) * pace;
+#else
+  return vec2(at) + 0.5;
+#endif
+}
+
 vec3 map(ivec2 at, int i) {
-#ifdef WHOLE
-  return mapRange.x + mapRange.y * texture(maps, vec3((vec2(at) + 0.5) / reach.zw, float(i))).rgb;
+#if defined(WHOLE) || defined(TILE)
+  return mapRange.x + mapRange.y * texture(maps, vec3((placeOf(at) - reach.xy) / reach.zw, float(i))).rgb;
 #else
   return mapRange.x + mapRange.y * texelFetch(maps, ivec3(at - corner, i), 0).rgb;
+#endif
+}
+
+float window(ivec2 at) {
+#ifdef TILE
+  vec2 cell = placeOf(at) - vec2(corner) - 0.5;   // by hand: a GPU's own filter would leave a 256th of light in Area C
+  ivec2 low = ivec2(floor(cell)), last = textureSize(fade, 0) - 1;
+  vec4 near;
+  for (int i = 0; i < 4; i++) near[i] = texelFetch(fade, clamp(low + ivec2(i & 1, i >> 1), ivec2(0), last), 0).r;
+  vec2 share = cell - vec2(low), rows = mix(near.xz, near.yw, share.x);
+  return mix(rows.x, rows.y, share.y);
+#else
+  return texelFetch(fade, at - corner, 0).r;
 #endif
 }
 
@@ -28,7 +52,7 @@ void main() {
   at.y = height - 1 - at.y;
   vec3 image = texelFetch(photo, at, 0).rgb;
 #ifdef FADED
-  float open = fadeRange.x + fadeRange.y * texelFetch(fade, at - corner, 0).r;
+  float open = fadeRange.x + fadeRange.y * window(at);
 #else
   float open = 1.0;
 #endif
@@ -57,6 +81,7 @@ void main() {
   colour = vec4(lit, 1.0);
 }`;
 
+export const TILE = 512;                     // pixels of a side; demo/tiles.py cuts them
 const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
 
 export const sameLights = (one, other) =>
@@ -83,7 +108,7 @@ async function valuesOf({ size: [height, width, channels], data }) {
 export function createRenderer(canvas, onLost) {
   const gl = canvas.getContext('webgl2', { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true });
   const programs = new Map();                // by what is told apart when it is compiled: { program, at: places of uniforms }
-  let original = null;                       // the photo: a texture, and a buffer around it
+  let original = null, tile = null;          // the photo, and the last tile of it, as `sourceOf` has them
   let drawn = null, around = null;           // the lights in `canvas`; the one that the photo lies around
   let able = Boolean(gl && 'DecompressionStream' in window && compiled('FADED'));
   const live = () => able && !gl.isContextLost();
@@ -116,17 +141,28 @@ export function createRenderer(canvas, onLost) {
     return made;
   }
 
+  // Pixels to light: a texture, and a buffer around it. A tile says where its first pixel lies in the view, and how far
+  // apart there its pixels are.
+  function sourceOf(bitmap, first = null, pace = null) {
+    const made = { texture: texture(gl.TEXTURE_2D, gl.NEAREST), buffer: gl.createFramebuffer(), width: bitmap.width, height: bitmap.height, first, pace };
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, made.buffer);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, made.texture, 0);
+    return made;
+  }
+  function freeSource(source) {
+    gl.deleteTexture(source?.texture ?? null);
+    gl.deleteFramebuffer(source?.buffer ?? null);
+  }
+
+  // The view lies in the canvas's upper left corner; a tile, too, has room there.
   function showPhoto(bitmap) {
-    canvas.width = bitmap.width;
-    canvas.height = bitmap.height;
+    canvas.width = Math.max(bitmap.width, TILE);
+    canvas.height = Math.max(bitmap.height, TILE);
     drawn = around = null;
     if (!live()) return;
-    gl.deleteTexture(original?.texture ?? null);
-    gl.deleteFramebuffer(original?.buffer ?? null);
-    original = { texture: texture(gl.TEXTURE_2D, gl.NEAREST), buffer: gl.createFramebuffer() };
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, original.buffer);
-    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, original.texture, 0);
+    [original, tile].forEach(freeSource);
+    [original, tile] = [sourceOf(bitmap), null];
     gl.blendEquation(gl.MAX);
   }
 
@@ -157,29 +193,39 @@ export function createRenderer(canvas, onLost) {
   function renderLights(list) {
     if (sameLights(drawn, list)) return canvas;
     const alone = list.length === 1 ? list[0][0] : null;
-    if (!alone || around !== alone) copyPhoto();
+    renderSource(original, list, Boolean(alone) && around === alone);
     around = alone;
-    if (!alone) gl.enable(gl.BLEND);
-    for (const [light, subject] of list) renderLight(light, subject);
-    gl.disable(gl.BLEND);
     drawn = list;
     return canvas;
   }
-  function copyPhoto() {                     // the screen's rows begin at the bottom, ours at the top
-    const { width, height } = canvas;
-    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, original.buffer);
-    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-    gl.blitFramebuffer(0, 0, width, height, 0, height, width, 0, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  // Likewise a tile, in its place.
+  function renderTile(list, bitmap, first, pace) {
+    freeSource(tile);
+    tile = sourceOf(bitmap, first, pace);
+    renderSource(tile, list, false);
+    drawn = around = null;
+    return canvas;
   }
-  function renderLight(light, { degree }) {
-    const { program, at } = compiled(light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
-    const [left, top, width, height] = light.box;
+  function renderSource(source, list, copied) {
+    if (!copied) copyPixels(source);
+    if (list.length > 1) gl.enable(gl.BLEND);
+    for (const [light, subject] of list) renderLight(source, light, subject);
+    gl.disable(gl.BLEND);
+  }
+  function copyPixels({ buffer, width, height }) {  // the screen's rows begin at the bottom, ours at the top
+    gl.bindFramebuffer(gl.READ_FRAMEBUFFER, buffer);
+    gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
+    gl.blitFramebuffer(0, 0, width, height, 0, canvas.height, width, canvas.height - height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+  }
+  function renderLight(source, light, { degree }) {
+    const { program, at } = compiled(source.pace && 'TILE', light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
+    const [left, top, width, height] = source.pace ? [0, 0, source.width, source.height] : light.box;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.enable(gl.SCISSOR_TEST);
     gl.scissor(left, canvas.height - top - height, width, height);
     gl.useProgram(program);
-    [[gl.TEXTURE_2D, original.texture], [gl.TEXTURE_2D, light.fade ?? original.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
+    [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.fade ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(target, each);
     });
@@ -187,8 +233,12 @@ export function createRenderer(canvas, onLost) {
     gl.uniform1i(at.photo, 0);
     gl.uniform1i(at.fade, 1);
     gl.uniform1i(at.maps, 2);
-    gl.uniform2i(at.corner, left, top);
+    gl.uniform2i(at.corner, light.box[0], light.box[1]);
     gl.uniform1i(at.height, canvas.height);
+    if (source.pace) {
+      gl.uniform2f(at.first, ...source.first);
+      gl.uniform2f(at.pace, ...source.pace);
+    }
     gl.uniform4f(at.reach, ...light.reach);
     gl.uniform2f(at.mapRange, ...light.mapRange);
     gl.uniform2f(at.fadeRange, ...(light.fadeRange ?? [0, 0]));
@@ -207,5 +257,5 @@ export function createRenderer(canvas, onLost) {
     return performance.now() - start;
   }
 
-  return { canvas, live, showPhoto, unpack, free, renderLights, clock };
+  return { canvas, live, showPhoto, unpack, free, renderLights, renderTile, clock };
 }

@@ -2,17 +2,18 @@
 //
 //   settings, recipe, geometry       values and what is worked out from them
 //   store                            what the page knows
-//   editing                          what changes the recipe
+//   strokes, editing                 what a hand draws; what changes the recipe
 //   queue, server                    what is asked of the server, and how it travels
 //   kept                             what the browser keeps of it
-//   light, picture, stage            the shader; the lit photo; the canvases
+//   light, picture, tiles, stage     the shader; the lit photo; its own pixels; the canvases
 //   lighting, compare                ask when something changed, and keep the answers
 //   select, wipe, compare            the three views
-//   actions, pointer, panel, files, asking   the visitor's hands, and what they see
+//   actions, pointer, cross, panel, files, asking   the visitor's hands, and what they see
 
 import { createActions, listenToKeys } from './actions.js';
 import { createAsking } from './asking.js';
 import { createCompare } from './compare.js';
+import { listenToCross } from './cross.js';
 import { createEditing } from './editing.js';
 import { createFiles, listenToDrops } from './files.js';
 import { createKeeping, openKept } from './kept.js';
@@ -28,6 +29,7 @@ import { connect } from './server.js';
 import { limitsOf } from './settings.js';
 import { createStage } from './stage.js';
 import { createStore, fieldsOf, isUnsaved } from './store.js';
+import { createTiles } from './tiles.js';
 import { createWipe } from './wipe.js';
 
 // What Gradio hands to a gr.HTML script: `element` holds page.html, `props` what the server says.
@@ -43,15 +45,18 @@ export async function start({ element, props }) {
   const renderer = createRenderer($('.rl-shader'), () => lighting.again());
   const picture = createPicture(store, renderer, limits.settings.degree);
   const lighting = createLighting(store, server, renderer, limits);
-  const wipe = createWipe(store, main, picture);
-  const select = createSelect(store, main, picture, () => stage.draw());
-  const compare = createCompare(store, server, renderer, limits.methods, $('.rl-compare'));
+  const redraw = () => stage.draw();
+  const tiles = createTiles(store, server, renderer, picture, redraw);
+  const wipe = createWipe(store, main, picture, tiles);
+  const select = createSelect(store, main, picture, tiles, redraw);
+  const compare = createCompare(store, server, renderer, tiles, limits.methods, $('.rl-compare'));
   const stage = createStage(store, { select, wipe, compare });
   const files = createFiles({ store, server, editing, picture, limits, confirmed: createAsking($('.rl-ask')) });
   const actions = createActions({ $, store, editing, stage, files, wipe, limits });
 
-  createPanel({ element, $, $$, store, editing, actions, limits });
+  createPanel({ element, $, $$, store, editing, actions, stage, limits });
   listenToHands(element, [main, ...compare.canvases], { store, editing, stage, wipe });
+  listenToCross(main, store, editing, stage);
   listenToKeys(element, $, store, actions);
   listenToDrops(element, $('.rl-stage'), files.openFile, (text) => store.set({ notice: { text, good: true } }));
   $('.rl-empty').addEventListener('click', (event) => { if (!event.target.closest('button')) actions.act('open'); });
@@ -71,6 +76,7 @@ export async function start({ element, props }) {
 
   // What a test may ask: the pixels of the lit photo at its own size, where on the screen a place of it lies, the recipe.
   element.ranlen = {
+    width: () => store.state.photo.width,
     pixels() {
       const { width, height } = store.state.photo;
       const copy = Object.assign(document.createElement('canvas'), { width, height }), context = copy.getContext('2d', { willReadFrequently: true });
@@ -82,6 +88,7 @@ export async function start({ element, props }) {
       return [box.left + (frame.x + x * frame.width) / ratio, box.top + (frame.y + y * frame.height) / ratio];
     },
     recipe: () => plain(store.state.recipe),
+    cross: () => store.state.cross,
   };
   const keeping = createKeeping(store, kept), was = await keeping.bring();
   if (was) files.restore(was);

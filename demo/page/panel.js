@@ -19,7 +19,7 @@ export function button(text, data = {}, label = '') {
 }
 const press = (each, on) => each.setAttribute('aria-pressed', String(on));
 
-export function createPanel({ element, $, $$, store, editing, actions, limits }) {
+export function createPanel({ element, $, $$, store, editing, actions, stage, limits }) {
   const SLOGAN = $('.rl-name').textContent;
   const app = $('.rl-app'), main = $('.rl-main'), settings = Object.entries(limits.settings);
   const learn = (what) => { if (!store.state.learnt.includes(what)) store.set({ learnt: [...store.state.learnt, what] }); };
@@ -42,7 +42,7 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
     if (data.side !== undefined) editing.setSubject({ feather_side: data.side || null });
     if (data.backbone) actions.network(data.backbone);
     if (data.subject) actions.choose(Number(data.subject));
-    if (data.what) $(`#rl-${data.what}`).toggleAttribute('hidden');
+    if (data.what) event.target.closest('button').setAttribute('aria-expanded', String(!$(`#rl-${data.what}`).toggleAttribute('hidden')));
   });
 
   // Sliders: live while they move; one step of the history each; the areas step back meanwhile.
@@ -89,6 +89,7 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
     $('.rl-name').textContent = photo ? `${photo.name} · ${photo.size[0]} × ${photo.size[1]}` : SLOGAN;
     for (const each of $$('[data-tool]')) press(each, each.dataset.tool === tool && mode === 'select');
     for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
+    for (const each of $$(':is(.rl-tools, .rl-rest) :is(button, select)')) each.disabled = !photo;
     for (const each of $$('[data-side]')) press(each, each.dataset.side === (subject.feather_side ?? ''));
     for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
     for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
@@ -118,6 +119,7 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
   function nextStep(state) {
     if (state.working) return state.working.words;
     if (!state.photo || state.mode !== 'select') return '';
+    if (state.cross) return state.tool === 'bounding_box' ? 'Enter sets a corner of the box' : 'Enter marks this, Shift+Enter takes it away';
     if (!subjectOf(state).edits.length) return HINTS[state.tool];
     return state.pending || state.learnt.includes('degree') ? '' : 'Move Degree for more or less light';
   }
@@ -158,15 +160,23 @@ export function createPanel({ element, $, $$, store, editing, actions, limits })
     toasting = setTimeout(() => { bread.hidden = true; }, 5000 + 40 * text.length);
   }
 
-  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas'];
+  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas', 'saving'];
   store.subscribe(seen, refresh);
-  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space'], hint);
+  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross'], hint);
   store.subscribe(['working'], work);
   store.subscribe(['notice'], toast);
   store.subscribe(['away', 'unkept', 'photo'], tell);
-  store.subscribe(['view', 'photo'], ({ view }) => { $('.rl-percent').textContent = `${Math.round(100 * view.scale)} %`; });
+  function percent(state) {
+    if (!state.photo) return;
+    const enlarged = stage.enlarged();
+    $('.rl-percent').textContent = `${Math.round(100 * enlarged)} %`;
+    press($('[data-act=fit]'), state.view.scale === 1);
+    press($('[data-act=own]'), Math.abs(enlarged - 1) < 1e-3);
+  }
+  store.subscribe(['view', 'photo', 'mode'], percent);
+  new ResizeObserver(() => percent(store.state)).observe(main);
   for (const [names, name, on] of [
-    [['opening', 'pending', 'comparing'], 'rl-waiting', isWaiting],
+    [['opening', 'pending', 'comparing', 'tiling'], 'rl-waiting', isWaiting],
     [['saving'], 'rl-saving', (state) => state.saving],
     [['sliding'], 'rl-sliding', (state) => state.sliding],
   ]) store.subscribe(names, (state) => app.classList.toggle(name, on(state)));

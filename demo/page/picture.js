@@ -79,5 +79,5 @@ export function createPicture(store, renderer, degree) {
     slow = renderer.clock(lights) > SLOW;
   });
   store.subscribe(['shown', 'pending', 'recipe', 'current', 'sliding'], prepare);
-  return { lit };
+  return { lit, isSlow: () => slow };
 }

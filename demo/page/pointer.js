@@ -1,8 +1,9 @@
 // Hands on the canvases: one finger or button draws (or moves the line, or the photo), two fingers zoom, the wheel too.
 
-import { inside, thinned, within } from './geometry.js';
-import { clamp, round } from './settings.js';
+import { within } from './geometry.js';
+import { clamp } from './settings.js';
 import { pixelOf } from './stage.js';
+import { strokeOf } from './strokes.js';
 
 export function listenToHands(element, canvases, { store, editing, stage, wipe }) {
   const touches = new Map();                 // where each finger or button is, in pixels
@@ -11,9 +12,9 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
   const pans = ({ tool, space, mode }, event) => tool === 'pan' || space || event.button === 1 || mode !== 'select';
 
   function down(event) {
-    const canvas = event.currentTarget, state = store.state, { photo, mode, sizes, view } = state;
-    let { tool } = state;
+    const canvas = event.currentTarget, state = store.state, { photo, mode, view } = state;
     if (!photo) return;
+    store.set({ cross: null });
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
     const at = pixelOf(event, canvas);
@@ -21,12 +22,7 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
     if (touches.size > 1) { stop(); return; }
     if (mode === 'wipe' && (wipe.near(at[0]) || view.scale === 1)) { wiping = true; wipe.move(at[0] / canvas.width); return; }
     if (pans(state, event)) { panning = at; event.preventDefault(); store.set({ pointerAt: null }); return; }
-    const points = [stage.placeIn(event, canvas)], add = tool !== 'erase' && tool !== 'other' && event.button !== 2 && !event.altKey;
-    if (tool === 'other') tool = 'subject';
-    if (tool === 'subject') store.set({ stroke: { tool, points, add } });
-    else if (tool === 'bounding_box') store.set({ stroke: { tool, points: [within(points[0]), within(points[0])] } });
-    else if (tool === 'circle') store.set({ stroke: { tool, points, radius: sizes.circle, add } });
-    else store.set({ stroke: { tool: 'brush', points, radius: round(sizes[tool] / view.scale), add } });
+    store.set({ stroke: strokeOf(state, stage.placeIn(event, canvas), event.button !== 2 && !event.altKey) });
   }
   function stop() {
     panning = null;
@@ -61,20 +57,23 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
   }
 
   function up(event, keep) {
-    const { stroke, photo } = store.state;
+    const { stroke } = store.state;
     touches.delete(event.pointerId);
     panning = null;
     wiping = false;
     store.set({ stroke: null });
-    const edit = stroke && keep ? editOf(stroke, photo) : null;
-    if (edit) editing.addEdit(edit);
-    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
+    if (stroke && keep) editing.addStroke(stroke);
   }
 
   function wheel(event) {
     if (!store.state.photo) return;
     event.preventDefault();
     stage.zoom(Math.exp(-clamp(event.deltaY, -300, 300) / 400), event.currentTarget, ...pixelOf(event, event.currentTarget));
+  }
+
+  function flip(event, canvas) {             // the whole photo, or its own pixels where the hand is
+    if (store.state.view.scale === 1) stage.own(canvas, ...pixelOf(event, canvas));
+    else stage.fit();
   }
 
   for (const canvas of canvases) {
@@ -85,19 +84,8 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
     canvas.addEventListener('pointerleave', () => store.set({ pointerAt: null }));
     canvas.addEventListener('contextmenu', (event) => event.preventDefault());
     canvas.addEventListener('wheel', wheel, { passive: false });
-    canvas.addEventListener('dblclick', () => { if (store.state.mode !== 'select' || store.state.tool === 'pan') stage.fit(); });
+    canvas.addEventListener('dblclick', (event) => { if (store.state.mode !== 'select' || store.state.tool === 'pan') flip(event, canvas); });
   }
   element.addEventListener('pointerdown', () => { element.querySelector('.rl-app').dataset.by = 'hand'; }, true);
   element.addEventListener('keydown', (event) => { if (event.key === 'Tab') element.querySelector('.rl-app').dataset.by = 'keys'; }, true);
-}
-
-// What a stroke that is done adds to a subject: nothing beside the photo, undefined for a box too small to be meant.
-function editOf({ tool, points, radius, add }, photo) {
-  if (tool === 'brush') return { tool, points: thinned(points, radius, photo), radius, add };
-  if (tool === 'bounding_box') {
-    const [from, to] = points;
-    return Math.min(Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])) > 0.01 ? { tool, from, to } : undefined;
-  }
-  if (!inside(points[0])) return null;
-  return tool === 'circle' ? { tool, at: points[0], radius: round(radius), add } : { tool, at: points[0], add };
 }

@@ -3,12 +3,12 @@
 import { frameOf } from './geometry.js';
 import { areasKey } from './recipe.js';
 import { cleared, paint, screenRatio } from './stage.js';
-import { subjectOf } from './store.js';
+import { lightsOf, subjectOf } from './store.js';
 
 const A = '#ffa028', B = '#46c8ff';
 const FAINT = 0.22;                          // areas stand out after an edit, then step back
 
-export function createSelect(store, canvas, picture, redraw) {
+export function createSelect(store, canvas, picture, tiles, redraw) {
   let strength = 0, fading = 0;
   let last = null;                           // areas of the chosen subject, until newer ones come
   const paths = new WeakMap();               // by areas
@@ -19,6 +19,7 @@ export function createSelect(store, canvas, picture, redraw) {
     if (!photo) return;
     const frame = frameOf(state.view, photo, canvas);
     paint(context, state.holding ? photo.bitmap : picture.lit(), frame, photo);
+    tiles.cover(context, state.holding ? [] : lightsOf(state));
     if (state.holding) return;
     if (state.showAreas && !state.sliding) {
       recipe.subjects.forEach((each, i) => {
@@ -29,7 +30,8 @@ export function createSelect(store, canvas, picture, redraw) {
     }
     if (stroke?.tool === 'bounding_box') drawBox(context, { from: stroke.points[0], to: stroke.points[1] }, frame);
     if (stroke?.radius) drawStroke(context, stroke, frame);
-    if (state.pointerAt && state.sizes[state.tool]) drawRing(context, state, frame);
+    if (state.cross) drawCross(context, state, frame);
+    if (pointerOf(state, frame) && state.sizes[state.tool]) drawRing(context, state, frame);
   }
   const foundOf = (state, subject) => state.marks.get(areasKey(subject));
 
@@ -147,8 +149,24 @@ function drawBox(context, { from, to }, frame) {
   }
 }
 
-function drawRing(context, { pointerAt, tool, sizes, view }, frame) {
-  const ratio = screenRatio();
+const pointerOf = ({ pointerAt, cross }, frame) => pointerAt ?? (cross && [frame.x + cross[0] * frame.width, frame.y + cross[1] * frame.height]);
+
+function drawCross(context, state, frame) {
+  const ratio = screenRatio(), [x, y] = pointerOf(state, frame);
+  context.beginPath();
+  for (const side of [-1, 1]) {
+    context.moveTo(x + side * 5 * ratio, y); context.lineTo(x + side * 18 * ratio, y);
+    context.moveTo(x, y + side * 5 * ratio); context.lineTo(x, y + side * 18 * ratio);
+  }
+  for (const [width, colour] of [[4, 'rgba(0,0,0,.7)'], [1.6, '#fff']]) {
+    context.lineWidth = width * ratio;
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+}
+
+function drawRing(context, state, frame) {
+  const ratio = screenRatio(), { tool, sizes, view } = state, pointerAt = pointerOf(state, frame);
   context.beginPath();
   context.arc(...pointerAt, (tool === 'circle' ? sizes.circle : sizes[tool] / view.scale) * frame.short, 0, 7);
   context.setLineDash(tool === 'erase' ? [6 * ratio, 5 * ratio] : []);

@@ -7,6 +7,7 @@
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
+//   tile(place, signal)                          a promise of a bitmap of the photo at full size, or of null (demo/tiles.py)
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
 //                                              it is received, then { file, name, bytes, loses: in words }
 //   readMask(File, tell)                         { share, seconds }, then { edit }
@@ -119,6 +120,15 @@ export function connect(queue, most, here) {
     take(question, said);
   }
 
+  // Many at a time, in any order, and none that must be told: where one is missing, the view is seen.
+  async function tile(place, signal) {
+    try {
+      const reply = await fetch(addressOf('tile'), { signal,
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
+      return reply.ok ? await decoded(await reply.blob()) : null;
+    } catch { return null; }
+  }
+
   const sent = (file) => async (tell, signal) => {
     if (file.size > most * 2 ** 20) throw new Error(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most ${most} MB can be opened.`);
     return { key, path: await queue.upload(file, tell, signal) };
@@ -155,6 +165,7 @@ export function connect(queue, most, here) {
     edit: (recipe, wanted, drawn, tell) => ask('edit', about({ recipe, wanted }), tell, drawn),
     exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
     compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
+    tile,
     save,
     readMask: (file, tell) => ask('loadmask', sent(file), tell),
     resume: (known) => { key = known; },

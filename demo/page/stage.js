@@ -1,6 +1,6 @@
 // The canvases: their size, where the photo lies in them, and that what they show is drawn anew when something changes.
 
-import { WHOLE, frameOf, panned, placeOf, zoomed } from './geometry.js';
+import { WHOLE, enlargement, frameOf, panned, placeOf, zoomed } from './geometry.js';
 
 export const screenRatio = () => devicePixelRatio || 1;
 
@@ -16,7 +16,7 @@ export function cleared(canvas) {
 export function paint(context, picture, frame, photo) {
   context.imageSmoothingEnabled = frame.width < 6 * photo.width;   // far in, pixels are what one looks at
   context.imageSmoothingQuality = frame.width < 0.7 * photo.width ? 'high' : 'low';   // high takes ten times as long
-  context.drawImage(picture, frame.x, frame.y, frame.width, frame.height);
+  context.drawImage(picture, 0, 0, photo.width, photo.height, frame.x, frame.y, frame.width, frame.height);
 }
 
 export function pixelOf(event, canvas) {
@@ -28,13 +28,16 @@ export function pixelOf(event, canvas) {
 export function createStage(store, views) {
   const shownCanvas = () => views[store.state.mode].canvases[0];
   const frameIn = (canvas) => frameOf(store.state.view, store.state.photo, canvas);
-  const placeIn = (event, canvas) => placeOf(pixelOf(event, canvas), frameIn(canvas));
+  const placeAt = (pixel, canvas) => placeOf(pixel, frameIn(canvas));
+  const placeIn = (event, canvas) => placeAt(pixelOf(event, canvas), canvas);
 
   function zoom(factor, canvas = shownCanvas(), ...at) {
     if (store.state.photo) store.set({ view: zoomed(store.state.view, store.state.photo, canvas, factor, ...at) });
   }
   function pan(dx, dy, canvas) { store.set({ view: panned(store.state.view, store.state.photo, canvas, dx, dy) }); }
   function fit() { store.set({ view: WHOLE }); }
+  const enlarged = (canvas = shownCanvas()) => enlargement(store.state.view, store.state.photo, canvas);
+  function own(canvas = shownCanvas(), ...at) { if (store.state.photo) zoom(1 / enlarged(canvas), canvas, ...at); }
 
   let asked = false;
   function draw() {                          // at most once a frame
@@ -45,5 +48,5 @@ export function createStage(store, views) {
   store.subscribe(null, draw);
   document.addEventListener('fullscreenchange', draw);
 
-  return { frameIn, placeIn, zoom, pan, fit, draw };
+  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, enlarged, draw };
 }

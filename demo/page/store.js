@@ -56,6 +56,7 @@ export const fieldsOf = (limits) => ({
   unkept: null,         // why the browser does not keep this work
   opening: false,       // a photo is on its way
   comparing: false,     // Compare is waited for
+  tiling: false,        // tiles of the photo at full size are
   saving: false,        // a file is being written
   working: null,        // what takes long: { words, share, seconds }; the bar goes to `share` in `seconds`
   notice: null,         // what is said once: { text, good }
@@ -70,6 +71,7 @@ export const fieldsOf = (limits) => ({
   space: false,         // held: every tool moves the photo
   stroke: null,         // what the hand is drawing: { tool, points, radius, add }
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
   split: 0.5,           // where the line of "before and after" stands, from 0 (left) to 1
 });
@@ -78,7 +80,7 @@ export const fieldsOf = (limits) => ({
 export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
 export const isUnsaved = (state) => isMarked(state) && state.recipe !== state.saved;
-export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing);
+export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
 export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&

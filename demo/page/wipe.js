@@ -3,20 +3,24 @@
 import { frameOf } from './geometry.js';
 import { clamp } from './settings.js';
 import { cleared, paint, screenRatio } from './stage.js';
+import { lightsOf } from './store.js';
 
-export function createWipe(store, canvas, picture) {
+export function createWipe(store, canvas, picture, tiles) {
   const at = () => store.state.split * canvas.width;
 
-  function draw({ photo, view, holding }) {
+  function draw(state) {
+    const { photo, view, holding } = state;
     const context = cleared(canvas);
     if (!photo) return;
     const frame = frameOf(view, photo, canvas), line = holding ? canvas.width : at();
     paint(context, picture.lit(), frame, photo);
+    tiles.cover(context, lightsOf(state));
     context.save();
     context.beginPath();
     context.rect(0, 0, line, canvas.height);
     context.clip();
     paint(context, photo.bitmap, frame, photo);
+    tiles.cover(context, [], 'original');
     context.restore();
     if (!holding) drawLine(context, line, canvas.height);
   }

@@ -66,7 +66,7 @@ def test_the_degree_by_keys_and_by_typing(visit, photo):
     page.keyboard.press("Shift+ArrowRight")
     assert page.input_value("input[type=number][data-of=degree]") == "1.11"
     page.focus(".rl-main")
-    page.keyboard.press("ArrowLeft")
+    page.keyboard.press(",")
     assert page.input_value("input[type=number][data-of=degree]") == "1.1"
     page.fill("input[type=number][data-of=degree]", "0")
     exact(page, lambda: page.press("input[type=number][data-of=degree]", "Enter"))

@@ -1,0 +1,23 @@
+// What a hand or a key draws, and the edit that it becomes when it is done.
+
+import { inside, thinned, within } from './geometry.js';
+import { round } from './settings.js';
+
+export function strokeOf({ tool, sizes, view }, point, add = true) {
+  const adds = add && tool !== 'erase' && tool !== 'other';
+  if (tool === 'subject' || tool === 'other') return { tool: 'subject', points: [point], add: adds };
+  if (tool === 'bounding_box') return { tool, points: [within(point), within(point)] };
+  if (tool === 'circle') return { tool, points: [point], radius: sizes.circle, add: adds };
+  return { tool: 'brush', points: [point], radius: round(sizes[tool] / view.scale), add: adds };
+}
+
+// What a stroke that is done adds to a subject: nothing beside the photo, undefined for a box too small to be meant.
+export function editOf({ tool, points, radius, add }, photo) {
+  if (tool === 'brush') return { tool, points: thinned(points, radius, photo), radius, add };
+  if (tool === 'bounding_box') {
+    const [from, to] = points;
+    return Math.min(Math.abs(from[0] - to[0]), Math.abs(from[1] - to[1])) > 0.01 ? { tool, from, to } : undefined;
+  }
+  if (!inside(points[0])) return null;
+  return tool === 'circle' ? { tool, at: points[0], radius: round(radius), add } : { tool, at: points[0], add };
+}
