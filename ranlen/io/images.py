@@ -97,7 +97,14 @@ class File:
 
 
 def read(path: str | Path) -> Photo:
-    """Read a photo.
+    """Read a photo file: JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The photo, turned upright: pixels (H, W, 3) of 8 or 16 bits, RGB in its own colour space, and all else that
+        the file holds.
 
     Raises:
         ImageError: not an image we read, damaged, or too large.
@@ -163,7 +170,14 @@ def name_of(path: Path) -> str:
 
 
 def read_mask(path: str | Path, size: Size) -> np.ndarray:
-    """Read a mask file: (H, W) booleans, True on the subject; see `marked`. A mask of the photo's shape is scaled.
+    """Read a mask file: a picture that is white, opaque or otherwise told apart on the subject, see `marked`.
+
+    Args:
+        path: the file.
+        size: (height, width) of the photo, in pixels. A mask of another size, but the same shape, is scaled to it.
+
+    Returns:
+        Booleans (H, W) of that size, True on the subject.
 
     Raises:
         ImageError: unreadable, or not of the shape of the photo's `size` (height, width).
