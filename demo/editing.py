@@ -20,6 +20,7 @@ from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.recipe import Recipe, Subject, render, subject_areas
 from ranlen.segment import Prompts, Segmenter
+from ranlen.segment.question import asked, prompts
 
 FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
 SAVE_STEPS = 3
@@ -59,6 +60,13 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
         return mask
 
     return session.masks.get(_marks(subject), draw)
+
+
+def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
+    """Which of how many parts of what was clicked a subject is, from the smallest; none where nothing was clicked."""
+    question = asked(subject.edits)
+    said = prompts(question, session.view.size, session.answers)
+    return segmenter.part(encode(session, segmenter), said) if said.inside or said.box else None
 
 
 def lighting(session: Session, subject: Subject, model: str, segmenter: Segmenter, load: Load) -> retouch.Lighting:

@@ -50,6 +50,9 @@ class Finder:
         core[y - 10 : y + 10, x - 10 : x + 10] = True
         return core
 
+    def part(self, prepared, prompts):
+        return 2 + prompts.level, 5
+
 
 NOBODY = None  # no edit asks for a segmenter
 
@@ -163,6 +166,24 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
     assert len(finder.asked) == 9
     with pytest.raises(MaskError, match="empty"):
         editing.areas(session, subject([larger]), finder)
+
+
+def test_a_question_about_another_photo_or_one_whose_file_is_gone_is_not_answered(session, ask):
+    questions = (handlers.on_edit, handlers.on_compare, handlers.on_save, handlers.on_mask)
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": "of another photo"})) == [{"lost": True}]
+    *_, said = ask(handlers.on_edit, session, asks(CLICK) | {"key": session.key})
+    assert said["done"]
+    session.path.unlink()
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": session.key})) == [{"lost": True}]
+
+
+def test_which_part_a_subject_is_is_told_with_its_light(session, ask):
+    click, smaller = {"tool": "subject", "at": [0.5, 0.5]}, {"tool": "part", "larger": False}
+    for done, part in (([click], [2, 5]), ([click, smaller], [1, 5]), (CLICK, None), ([*CLICK, smaller], None)):
+        *_, said = ask(handlers.on_edit, session, asks(done), Finder())
+        assert said["marks"]["0"]["part"] == part
 
 
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):

@@ -88,7 +88,7 @@ def test_an_answer_that_breaks_off_is_asked_again(visit, balls, monkeypatch):
     monkeypatch.setattr(handlers, "marks_of", slow)
     page = visit()
     upload(page, balls)
-    page.click("[data-tool=click]")
+    page.click("[data-tool=circle]")
     page.mouse.click(*place(page, 0.325, 0.5))
     while not asked:
         page.wait_for_timeout(50)
