@@ -107,6 +107,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
       const chip = button(String(i + 1), { subject: i }, `Subject ${i + 1}${one.edits.length ? '' : ', not marked yet'}`);
       chip.title = `Subject ${i + 1}`;
+      chip.disabled = !photo;
       press(chip, i === current);
       return chip;
     }));
