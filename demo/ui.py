@@ -77,7 +77,7 @@ def limits() -> dict[str, Any]:
         "recipe": facts.RECIPE_VERSION,
         "renamed": {"tools": facts.OLD_TOOLS, "settings": facts.OLD_SETTINGS},
         "subjects": facts.MAX_SUBJECTS,
-        "finds": edits.QUESTION,
+        "finds": edits.PROMPTS,
         "methods": [{"name": name, "title": title, "note": NOTES[name]} for name, title in facts.METHODS.items()],
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,

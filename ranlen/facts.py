@@ -22,7 +22,7 @@ RECIPE_VERSION = 2
 # What files of before call tools and settings, which are read all the same.
 OLD_TOOLS = {"click": "circle", "box": "rectangle", "frame": "bounding_box"}
 OLD_SETTINGS = {"transition": "feather", "grow": "feather_side"}
-CLICK_RADIUS = 2 / 7  # of a circle, in short sides (Section 4.2)
+CIRCLE_RADIUS = 2 / 7  # of a circle that says none, in short sides (Section 4.2)
 
 # The feather is Area B, where the light fades out: its width in short sides, and on which side of the subject's border
 # it lies.
@@ -42,7 +42,8 @@ KEPT = (
     ("WebP, lossless", "all", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("WebP, lossy", "change a little", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("HEIC", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
-    ("BMP", "all", "8", "-", "-", "-", "-"),
+    ("AVIF", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
+    ("BMP", "all", "8", "yes", "-", "-", "-"),
     ("raw", "developed into TIFF or JPEG", "16", "sRGB", "yes", "-", "-"),
 )
 

@@ -12,13 +12,14 @@ one. A plain list of edits is a recipe of one subject, too.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec.inspect
 import numpy as np
+from msgspec import Meta
 
 from ranlen.facts import (
     BACKBONES,
@@ -32,7 +33,7 @@ from ranlen.facts import (
     Side,
 )
 from ranlen.geometry import Size
-from ranlen.masks.edits import Edit, EditError, brief, is_found, parse_edits, rasterise, read_json
+from ranlen.masks.edits import Edit, EditError, brief, decode, is_found, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
-
-LIMITS = {"degree": (0.0, MAX_DEGREE), "feather": (0.0, 1.0)}  # of numbers whose defaults are `Subject`'s
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,20 @@ class Subject:
     """
 
     edits: tuple[Edit, ...]
-    degree: float = 1.0
-    feather: float | None = None
+    degree: Annotated[float, Meta(ge=0, le=MAX_DEGREE)] = 1.0
+    feather: Annotated[float, Meta(ge=0, le=1)] | None = None
     feather_side: Side | None = None
+
+
+_KINDS: Any = msgspec.inspect.type_info(Subject)
+LIMITS = {  # of those settings of a subject that are numbers
+    setting.name: (float(kind.ge), float(kind.le))
+    for setting in _KINDS.fields
+    for kind in getattr(setting.type, "types", [setting.type])
+    if getattr(kind, "le", None) is not None
+}
+EXPECTED = {name: f'"{name}" is a number from {least:g} to {most:g}' for name, (least, most) in LIMITS.items()}
+EXPECTED["feather_side"] = f'"feather_side" is one of {", ".join(SIDES)}, or null'
 
 
 @dataclass(frozen=True)
@@ -175,23 +185,8 @@ def _render(photo: Photo, light: Lighting, subject: Subject) -> Photo:
 
 
 def _subject(number: int, entry: Any) -> Subject:
-    if not isinstance(entry, Mapping):
-        raise EditError(f"subject {number} is not an object: {brief(entry)}")
-    entry = {OLD_SETTINGS.get(name, name): value for name, value in entry.items()}
-    side = entry.get("feather_side")
-    if side is not None and side not in SIDES:
-        raise EditError(f'subject {number}: "feather_side" is one of {", ".join(SIDES)}, or null; got {brief(side)}')
-    done = tuple(parse_edits(entry.get("edits")))
-    said = {name for name in LIMITS if name in entry and (entry[name], getattr(Subject, name)) != (None, None)}
-    return Subject(done, feather_side=side, **{name: _between(number, entry, name) for name in said})
-
-
-def _between(number: int, entry: Mapping[str, Any], name: str) -> float:
-    value, (least, most) = entry[name], LIMITS[name]
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not (math.isfinite(value) and least <= value <= most)
-    ):
-        raise EditError(f'subject {number}: "{name}" is a number from {least:g} to {most:g}; got {brief(value)}')
-    return float(value)
+    if isinstance(entry, Mapping):
+        entry = {OLD_SETTINGS.get(name, name): value for name, value in entry.items()}
+    settings = entry | {"edits": []} if isinstance(entry, dict) else entry
+    subject = decode(settings, Subject, f"subject {number}", EXPECTED)
+    return dataclasses.replace(subject, edits=tuple(parse_edits(entry.get("edits"))))

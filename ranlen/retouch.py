@@ -36,10 +36,12 @@ class MaskError(ValueError):
 
 @dataclass(frozen=True)
 class Lighting:
-    """A predicted light and where it may fall; small, and the same for every degree.
+    """What `predict` returns and `render` takes: a predicted light and where it may fall.
+
+    It is small, and the same for every size of the photo and every degree.
 
     Attributes:
-        field: the light of one photo.
+        field: the light of one photo (N = 1), float32 maps of about 256 x 256 cells or of the photo's preview.
         attenuation: (1, 1, h, w) in [0, 1], how much of it each place may get, 0 in Area C; none where the method
             lights the whole frame.
     """
@@ -55,7 +57,7 @@ def region_mask(
     feather_side: Side | None = None,
     found: bool = False,
 ) -> RegionMask:
-    """The areas for a subject marked in a photo.
+    """Turn a marked subject into the areas that a photo is lit by: Area A, B around its border, and C, the rest.
 
     Args:
         core: (H, W) booleans of the photo's size, True on the subject.
@@ -90,11 +92,11 @@ def view(photo: Photo) -> Photo:
 
 
 def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
-    """Run the network once.
+    """Predict the light of a photo under a mask: the network runs, once, on a small copy of the photo.
 
     Args:
-        photo: the dark photo.
-        mask: its areas; any size of the photo's shape.
+        photo: the dark photo, (H, W, 3) of 8 or 16 bits.
+        mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
         enhancer: from `weights.load`; decides the device.
 
     Returns:
@@ -107,10 +109,10 @@ def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
 
 
 def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: bool = False) -> Photo:
-    """Light a photo, or any smaller copy of it; Area C keeps every byte.
+    """Turn a predicted light into pixels, without running a network; in Area C every byte stays.
 
     Args:
-        photo: what to light.
+        photo: what to light: the photo that the light was predicted for, or a copy of it at any size.
         lighting: from `predict`.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
         in_place: the photo is not needed any more; its pixels may be written over.
@@ -148,10 +150,10 @@ def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.
 
 
 def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0) -> dict[str, Photo]:
-    """Light a photo with several networks.
+    """Light a photo with several networks, to look at them side by side.
 
     Args:
-        photo: the dark photo.
+        photo: the dark photo, 8 or 16 bits.
         mask: its areas, as in `light`.
         enhancers: one for each method; two of the same method would overwrite each other.
         degree: as in `light`.

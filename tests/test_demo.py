@@ -223,7 +223,7 @@ def asks(done, **more):
 def test_a_slow_look_is_told_and_nobody_else_waits_for_it(session, ask):
     finder = SlowFinder()
     answers = ask(handlers.on_edit, session, asks([{"tool": "subject", "at": [0.5, 0.5]}]), finder)
-    assert "looking" in next(answers)
+    assert "encoding" in next(answers)
     other = editing.open_photo(session.path)
     *_, last = ask(handlers.on_edit, other, asks(CLICK))  # another visitor, while the first one waits
     assert last["done"]
@@ -252,7 +252,7 @@ def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(se
         for number, each in enumerate([*others, session]):
             sessions.VISITORS.enter(types.SimpleNamespace(session_hash=str(number)), each)
         waiting = [question(str(number), found) for number in range(12)]
-        assert all(["looking" in json.dumps(await anext_of(each)) for each in waiting])
+        assert all(["encoding" in json.dumps(await anext_of(each)) for each in waiting])
         saving = [asyncio.ensure_future(anext_of(question(str(n), found, handlers.on_save))) for n in range(3)]
         comparing = [
             asyncio.ensure_future(question(str(n), {**found, "index": 0}, handlers.on_compare)) for n in range(9)
@@ -264,7 +264,7 @@ def test_who_waits_for_a_look_holds_no_place_and_only_the_last_question_waits(se
         assert "holiday_ranlen.png" in path[-1]
         assert not any(each.done() for each in (*saving, *comparing))
         newer = question("0", asks([{"tool": "subject", "at": [0.4, 0.5]}]))
-        assert "looking" in json.dumps(await anext_of(newer))
+        assert "encoding" in json.dumps(await anext_of(newer))
         assert [each async for each in waiting[0]] == []  # ends, for it is not waited for any more
         sessions.VISITORS.enter(types.SimpleNamespace(session_hash="1"), session)
         assert "lost" in [json.dumps(each) async for each in waiting[1]][-1]  # its look has left the queue

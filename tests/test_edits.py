@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ranlen.masks.edits import CLICK_RADIUS, EditError, pack, parse_edits, rasterise
+from ranlen.masks.edits import CIRCLE_RADIUS, EditError, pack, parse_edits, rasterise
 from ranlen.masks.regions import disc
 
 CLICK = {"tool": "circle", "at": [0.5, 0.5]}
@@ -16,7 +16,7 @@ def draw(*edits: dict, size: tuple[int, int] = (120, 200)) -> np.ndarray:
 
 
 def test_a_click_is_the_papers_circle():
-    assert np.array_equal(draw(CLICK), disc((120, 200), (100, 60), CLICK_RADIUS * 120))
+    assert np.array_equal(draw(CLICK), disc((120, 200), (100, 60), CIRCLE_RADIUS * 120))
 
 
 def test_edits_are_drawn_in_order():
@@ -93,6 +93,7 @@ def test_nothing_marked_is_an_empty_core():
             "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, mask, invert, grow, "
             "fill; got 'lasso'",
         ),
+        ([{}], "edit 1: the tool is one of"),
         ([{"tool": "circle"}], "edit 1: a point is two numbers from 0 to 1; got None"),
         ([{"tool": "circle", "at": [math.nan, 0]}], "a point is two numbers"),
         ([{"tool": "circle", "at": [math.inf, 0]}], "a point is two numbers"),
@@ -116,6 +117,9 @@ def test_nothing_marked_is_an_empty_core():
         ([{**pack(np.ones((4096, 4096), bool)), "size": [2, 2]}], '"bits" do not hold a mask of 2 x 2 pixels'),
         ([{**CLICK, "add": "yes"}], '"add" is true or false'),
         ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
+        ([{"tool": "brush", "points": [[0, 0], [1, "b"]], "radius": 0.1}], "0 to 1; got [1, 'b']"),
+        ([{"tool": "circle", "at": [10**400, 0]}], "a point is two numbers"),
+        ([{**CLICK, 7: 7}], "edit 1: "),
         ([{"tool": "brush", "points": [[0, 0]] * 20_001, "radius": 0.1}], '"points" is a list of 1 to 20000'),
         ([CLICK] * 1001, "1001 edits; at most 1000"),
         ([{"tool": "mask"}] * 17, "17 masks; at most 16"),

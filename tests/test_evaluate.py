@@ -124,7 +124,7 @@ def test_ranlen_is_compared_with_its_own_backbone():
 def scored(networks: dict[str, tuple[str, str]], psnr: dict[str, list[float]], data="folder") -> report.Scored:
     """Made-up scores under circles."""
     count = len(psnr["input"])
-    figures = [*report.COLUMNS, "psnr_a_literal"]
+    figures = [*report.FIGURES, "psnr_a_literal"]
     scores = {n: {"circle": dict.fromkeys(figures, torch.tensor(v))} for n, v in psnr.items()}
     about = {name: {"backbone": b, "method": m, "trained_on": "somewhere"} for name, (b, m) in networks.items()}
     return report.Scored(data, "test", [f"p{i}_0" for i in range(count)], about, scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
+import weakref
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from ranlen.io.images import ImageError, Photo
 SIZE = (40, 60)
 LOSSLESS = (".png", ".tif", ".bmp")
 needs_heic = pytest.mark.skipif(not images.HEIC, reason="pillow-heif is not installed")
-SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", pytest.param(".heic", marks=needs_heic)]
+SUFFIXES = [".jpg", ".png", ".webp", ".tif", ".bmp", ".avif", pytest.param(".heic", marks=needs_heic)]
 
 
 @functools.cache  # it holds the second it was made in
@@ -174,6 +175,19 @@ def test_cmyk_comes_out_as_rgb_in_srgb(tmp_path):
     )
     assert photo.icc is None
     assert np.abs(photo.pixels.astype(int) - smooth()).mean() < 4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pixels_are_held_once_and_by_nobody_while_blocks_are_changed(mode, tmp_path):
+    Image.new(mode, (64, 32)).save(tmp_path / "a.jpg", exif=exif(6))
+    photo = images.read(tmp_path / "a.jpg")
+    assert photo.file.found.channels.base is None  # no view of what was decoded
+    pixels = weakref.ref(photo.pixels)
+    finish = images.writing(photo, tmp_path / "b.jpg")
+    del photo
+    assert pixels() is None
+    finish()
+    assert images.read(tmp_path / "b.jpg").size == (64, 32)
 
 
 @needs_heic

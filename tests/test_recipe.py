@@ -11,7 +11,7 @@ from ranlen import facts, recipe
 from ranlen.cli import main as cli
 from ranlen.facts import BACKBONES
 from ranlen.io import images
-from ranlen.masks.edits import EditError
+from ranlen.masks.edits import Circle, EditError, Grow
 from ranlen.models import weights
 
 LEFT = {"tool": "circle", "at": [0.25, 0.5], "radius": 0.15}
@@ -72,13 +72,13 @@ def test_the_word_grow_is_still_a_tool():
     (subject,) = recipe.parse_recipe(
         {"ranlen": 1, "subjects": [{"edits": [LEFT, {"tool": "grow", "by": 0.1}]}]}
     ).subjects
-    assert (subject.edits[1].tool, subject.feather_side) == ("grow", None)
+    assert (subject.edits[1], subject.feather_side) == (Grow(0.1), None)
 
 
 def test_a_plain_list_is_a_recipe_of_one_subject():
     (subject,) = recipe.parse_recipe([LEFT]).subjects
     assert (subject.degree, subject.feather, subject.feather_side) == (1.0, None, None)
-    assert subject.edits[0].tool == "circle"
+    assert subject.edits == (Circle((0.25, 0.5), 0.15),)
 
 
 def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):

@@ -23,6 +23,7 @@ from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
 from ranlen.rendering.fields import LightField, render
 from train import paper, report
+from train.command import says_in_one_line
 from train.data import SHAPES, DataError, Pairs, load_silhouettes, read_split
 from train.report import Scored, Scores
 from train.sets import SUBJECTS, EvaluationSet, made_of_pairs, read_set
@@ -212,6 +213,7 @@ def further_sets(options: argparse.Namespace) -> list[EvaluationSet]:
     return [read_set(text, make, options.most) for text, make in given]
 
 
+@says_in_one_line("evaluate", DataError, ImageError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Print tables, and write JSON and CSV if asked; 2 for a command that makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m train.evaluate", description="Score models on sets of photos.")
@@ -229,29 +231,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="file to write means, intervals and differences to")
     parser.add_argument("--csv", type=Path, help="file to write one row per set, model, mask and photo to")
     options = parser.parse_args(arguments)
-    try:
-        names = weights.published() if options.models == "all" else options.models.split(",")
-        shapes = None if options.masks == "all" else options.masks.split(",")
-        if options.paper:
-            if not options.data:
-                raise DataError(f"--paper {options.paper} needs --data FOLDER, prepared from it by train.prepare")
-            paper.check(options.paper, len(read_split(options.data, options.split)))
-        sets = [pairs_set(options.data, options.split, shapes, options.silhouettes)] if options.data else []
-        sets += further_sets(options)
-        if not sets:
-            raise DataError("nothing to score on; give --data FOLDER, --sets, --backlit or --two-things")
-        scored = evaluate(sets, names)
-        summary = report.summarise_all(scored)
-        print(report.as_text(summary))
-        if options.data and "circle" in summary["models"]["input"]:
-            print(paper.as_text(summary, options.paper))
-        if options.json:
-            write_atomically(options.json, (json.dumps(summary, indent=1) + "\n").encode())
-        if options.csv:
-            write_atomically(options.csv, report.as_csv(scored).encode())
-    except (DataError, ImageError, WeightsError, OSError) as error:
-        print(f"evaluate: {error}", file=sys.stderr)
-        return 2
+    names = weights.published() if options.models == "all" else options.models.split(",")
+    shapes = None if options.masks == "all" else options.masks.split(",")
+    if options.paper:
+        if not options.data:
+            raise DataError(f"--paper {options.paper} needs --data FOLDER, prepared from it by train.prepare")
+        paper.check(options.paper, len(read_split(options.data, options.split)))
+    sets = [pairs_set(options.data, options.split, shapes, options.silhouettes)] if options.data else []
+    sets += further_sets(options)
+    if not sets:
+        raise DataError("nothing to score on; give --data FOLDER, --sets, --backlit or --two-things")
+    scored = evaluate(sets, names)
+    summary = report.summarise_all(scored)
+    print(report.as_text(summary))
+    if options.data and "circle" in summary["models"]["input"]:
+        print(paper.as_text(summary, options.paper))
+    if options.json:
+        write_atomically(options.json, (json.dumps(summary, indent=1) + "\n").encode())
+    if options.csv:
+        write_atomically(options.csv, report.as_csv(scored).encode())
     return 0
 
 

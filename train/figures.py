@@ -24,6 +24,7 @@ from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
 from ranlen.retouch import Lighting
+from train.command import says_in_one_line
 from train.data import DataError, find_image, read_split, scene
 
 SIDE = 320  # longest side of a panel
@@ -276,6 +277,7 @@ def make(sources: Sources, only: Sequence[str], out: Path, command: Sequence[str
     return skipped
 
 
+@says_in_one_line("figures", DataError, ImageError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Make figures; 2 where a command makes no sense, or none of what it asks for can be made."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -294,15 +296,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     out, only = options.pop("out"), options.pop("only").split(",")
     photos = tuple(name for name in options.pop("photos").split(",") if name)
-    try:
-        if unknown := [number for number in only if number not in FIGURES]:
-            raise DataError(f"there is no figure {unknown[0]!r} to make; there are {', '.join(FIGURES)}")
-        if options["count"] < 1:
-            raise DataError(f"--count must be at least 1; got {options['count']}")
-        skipped = make(Sources(photos=photos, **options), only, out, ["python", "-m", "train.figures", *arguments])
-    except (DataError, ImageError, OSError) as error:
-        print(f"figures: {error}", file=sys.stderr)
-        return 2
+    if unknown := [number for number in only if number not in FIGURES]:
+        raise DataError(f"there is no figure {unknown[0]!r} to make; there are {', '.join(FIGURES)}")
+    if options["count"] < 1:
+        raise DataError(f"--count must be at least 1; got {options['count']}")
+    skipped = make(Sources(photos=photos, **options), only, out, ["python", "-m", "train.figures", *arguments])
     for number, why in skipped.items():
         print(f"figure {number} skipped: {why}")
     return 2 if len(skipped) == len(only) else 0

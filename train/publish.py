@@ -18,27 +18,14 @@ from ranlen.io.images import ImageError
 from ranlen.models import weights
 from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
+from train.command import says_in_one_line
 from train.data import DataError
 from train.evaluate import add_sets, evaluate, further_sets, pairs_set
-from train.report import OVER_SETS, Report, summarise_all
+from train.report import FIGURES, OVER_SETS, Report, summarise_all
 from train.sets import EvaluationSet
 
 MARK = "<!-- scores: written by python -m train.publish -->"
 END = "<!-- end of scores -->"
-FIGURES = {  # column: (figure, digits)
-    "PSNR A": ("psnr_a", 2),
-    "best degree": ("psnr_a_best", 2),
-    "SSIM A": ("ssim_a", 3),
-    "SSIM A, paper's": ("ssim_a_paper", 3),
-    "PSNR B": ("psnr_b", 2),
-    "slope B": ("peak_slope", 2),
-    "halo B": ("non_monotonicity", 3),
-    "PSNR C raw": ("psnr_c_raw", 1),
-    "changed C": ("changed_c", 3),
-    "clipped A": ("clipped_a", 4),
-    "chroma A": ("chroma_a", 1),
-    "lifted A": ("lifted_a", 3),
-}
 TITLES = {"circle": "the paper's circles"}
 
 
@@ -107,10 +94,11 @@ def tables(report: Report, shapes: list[str]) -> str:
     for shape in shapes:
         title = TITLES.get(shape, shape).capitalize()
         lines += ["", f"**{title}**, {models['input'][shape]['images']} photos", ""]
-        figures = {title: about for title, about in FIGURES.items() if about[0] in models["input"][shape]}
-        lines += ["| | " + " | ".join(figures) + " |", "|---" * (len(figures) + 1) + "|"]
+        figures = {key: each for key, each in FIGURES.items() if each.published and key in models["input"][shape]}
+        lines += ["| | " + " | ".join(each.title for each in figures.values()) + " |"]
+        lines += ["|---" * (len(figures) + 1) + "|"]
         for name, scores in models.items():
-            cells = (cell(scores[shape], key, digits) for key, digits in figures.values())
+            cells = (cell(scores[shape], key, each.digits) for key, each in figures.items())
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     if over := report.get("over_sets"):
         titles = [*over["sets"], "mean"]
@@ -129,6 +117,7 @@ def cell(figures: Mapping[str, Any], key: str, digits: int) -> str:
     return f"{mean} ({around[0]:.1f} to {around[1]:.1f})" if around else mean
 
 
+@says_in_one_line("publish", DataError, ImageError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; 2 for a command that makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m train.publish", description="Publish trained networks.")
@@ -138,12 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     add_sets(parser)
     parser.add_argument("--readme", type=Path, help="Markdown file that shows the first table, between the same marks")
     options = parser.parse_args(arguments)
-    try:
-        sets = [pairs_set(options.data, silhouettes=options.silhouettes), *further_sets(options)]
-        publish(options.runs, sets, options.readme)
-    except (DataError, ImageError, WeightsError, OSError) as error:
-        print(f"publish: {error}", file=sys.stderr)
-        return 2
+    sets = [pairs_set(options.data, silhouettes=options.silhouettes), *further_sets(options)]
+    publish(options.runs, sets, options.readme)
     return 0
 
 

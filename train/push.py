@@ -23,14 +23,11 @@ from ranlen.models import hub, weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
+from train.command import says_in_one_line
 from train.publish import without_places
+from train.report import FIGURES
 
-FIGURES = {  # of a report: the metric's kind on the Hub, its name
-    "psnr_a": ("psnr", "PSNR in Area A [dB]"),
-    "ssim_a": ("ssim", "SSIM in Area A"),
-    "psnr_b": ("psnr", "PSNR in Area B [dB]"),
-    "psnr_c_raw": ("psnr", "PSNR in Area C before the window [dB]"),
-}
+HUB = {key: figure.hub for key, figure in FIGURES.items() if figure.hub}  # the metric's kind, and its name
 TEST = "SICE, 46 test photos, the paper's circles"
 CARD = """---
 {metadata}
@@ -95,7 +92,7 @@ def scores_of(path: Path, about: Mapping[str, Any]) -> tuple[str, dict[str, floa
     else:
         folder = Path(about["card"].get("config", {}).get("data", "its data")).name
         data, scores = f"{folder}, validation scenes", about["card"].get("validation", {})
-    return data, {key: scores[key] for key in FIGURES if key in scores}
+    return data, {key: scores[key] for key in HUB if key in scores}
 
 
 def model_card(about: Mapping[str, Any], repository: str, licence: str, data: str, scores: Mapping[str, float]) -> str:
@@ -103,7 +100,7 @@ def model_card(about: Mapping[str, Any], repository: str, licence: str, data: st
     title = BACKBONES[about["backbone"]].title
     slug = re.sub(r"[^a-z0-9_]+", "-", data.lower())
     results = [
-        EvalResult("image-to-image", slug, data, FIGURES[key][0], round(value, 4), metric_name=FIGURES[key][1])
+        EvalResult("image-to-image", slug, data, HUB[key][0], round(value, 4), metric_name=HUB[key][1])
         for key, value in scores.items()
     ]
     metadata = ModelCardData(
@@ -114,7 +111,7 @@ def model_card(about: Mapping[str, Any], repository: str, licence: str, data: st
         model_name=repository.split("/")[1],
         eval_results=results or None,
     )
-    rows = [f"| {FIGURES[key][1]} | {value:.3f} |" for key, value in scores.items()]
+    rows = [f"| {HUB[key][1]} | {value:.3f} |" for key, value in scores.items()]
     settings = about["card"].get("config", {})
     return CARD.format(
         metadata=metadata.to_yaml(),
@@ -139,6 +136,7 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
         raise PushError(f"the Hub refused ({reason}); `hf auth login` first, or set HF_TOKEN") from None
 
 
+@says_in_one_line("push", PushError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; 2 for a command that makes no sense or a Hub that refuses."""
     parser = argparse.ArgumentParser(prog="python -m train.push", description="Share a network on the Hub.")
@@ -148,19 +146,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--private", action="store_true", help="make the repository private, if it is made")
     parser.add_argument("--only", type=Path, metavar="FOLDER", help="write the files there, and push nothing")
     options = parser.parse_args(arguments)
-    try:
-        if not hub.is_repository(options.repository):
-            raise PushError(f"a repository is named user/repo; got {options.repository!r}")
-        if options.only:
-            write_repository(options.weights, options.repository, options.license, options.only)
-            print(f"written to {options.only}; nothing was pushed")
-            return 0
-        with tempfile.TemporaryDirectory() as folder:
-            write_repository(options.weights, options.repository, options.license, Path(folder))
-            commit = upload(Path(folder), options.repository, private=options.private)
-    except (PushError, WeightsError, OSError) as error:
-        print(f"push: {error}", file=sys.stderr)
-        return 2
+    if not hub.is_repository(options.repository):
+        raise PushError(f"a repository is named user/repo; got {options.repository!r}")
+    if options.only:
+        write_repository(options.weights, options.repository, options.license, options.only)
+        print(f"written to {options.only}; nothing was pushed")
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        write_repository(options.weights, options.repository, options.license, Path(folder))
+        commit = upload(Path(folder), options.repository, private=options.private)
     print(f'pushed; pin it with ranlen.load("{options.repository}", revision="{commit}")')
     return 0
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -16,21 +16,38 @@ from train.intervals import central, describe, interval, resample, resampled
 Scores = dict[str, dict[str, dict[str, Tensor]]]  # model, kind of mask, figure: (N,)
 Report = dict[str, Any]  # see `summarise`
 
-COLUMNS = {  # figure: (title, digits)
-    "psnr_a": ("PSNR A", 2),
-    "psnr_a_best": ("at its best", 2),
-    "best_degree": ("best degree", 2),
-    "ssim_a": ("SSIM A", 3),
-    "ssim_a_paper": ("(paper's)", 3),
-    "clipped_a": ("clipped A", 4),
-    "chroma_a": ("chroma A", 1),
-    "lifted_a": ("lifted A", 3),
-    "psnr_b": ("PSNR B", 2),
-    "peak_slope": ("slope B", 2),
-    "non_monotonicity": ("halo B", 3),
-    "roughness": ("rough B", 1),
-    "psnr_c_raw": ("PSNR C raw", 1),
-    "changed_c": ("changed C", 3),
+
+class Figure(NamedTuple):
+    """How a figure is shown.
+
+    Attributes:
+        title: over its column.
+        digits: after the point.
+        published: whether the tables of weights/README.md show it.
+        hub: the metric's kind on the Hugging Face Hub and its name there, for those that a card holds.
+    """
+
+    title: str
+    digits: int
+    published: bool = True
+    hub: tuple[str, str] | None = None
+
+
+FIGURES = {  # all that is printed, published and pushed
+    "psnr_a": Figure("PSNR A", 2, hub=("psnr", "PSNR in Area A [dB]")),
+    "psnr_a_best": Figure("best degree", 2),
+    "best_degree": Figure("at degree", 2, published=False),
+    "ssim_a": Figure("SSIM A", 3, hub=("ssim", "SSIM in Area A")),
+    "ssim_a_paper": Figure("SSIM A, paper's", 3),
+    "psnr_b": Figure("PSNR B", 2, hub=("psnr", "PSNR in Area B [dB]")),
+    "peak_slope": Figure("slope B", 2),
+    "non_monotonicity": Figure("halo B", 3),
+    "roughness": Figure("rough B", 1, published=False),
+    "psnr_c_raw": Figure("PSNR C raw", 1, hub=("psnr", "PSNR in Area C before the attenuation [dB]")),
+    "changed_c": Figure("changed C", 3),
+    "clipped_a": Figure("clipped A", 4),
+    "chroma_a": Figure("chroma A", 1),
+    "lifted_a": Figure("lifted A", 3),
 }
 OVER_SETS = {"psnr_a": "degree 1", "psnr_a_best": "best degree"}  # what sets are compared by
 RIVALS = {"meter": "psnr_a", "one gain (oracle)": "psnr_a_best"}  # rows that RANLEN has to be above, and in what
@@ -203,18 +220,18 @@ def set_as_text(report: Report) -> str:
             "",
             f"{report['data']} {report['split']}, {shape}, {report['models']['input'][shape]['images']} photos; below "
             f"each mean its 95 % interval ({about['resamples']} resamples of {about['count']} {about['over']})",
-            " " * wide + "".join(f"{title:>15}" for title, _ in COLUMNS.values()),
+            " " * wide + "".join(f"{about.title:>16}" for about in FIGURES.values()),
         ]
         for name, shapes in report["models"].items():
             figures = shapes[shape]
-            means = (f"{figures[key]:>15.{digits}f}" for key, (_, digits) in COLUMNS.items())
-            around = (f"{bounds(figures['ci95'][key], digits):>15}" for key, (_, digits) in COLUMNS.items())
+            means = (f"{figures[key]:>16.{about.digits}f}" for key, about in FIGURES.items())
+            around = (f"{bounds(figures['ci95'][key], about.digits):>16}" for key, about in FIGURES.items())
             lines += [f"{name:<{wide}}" + "".join(means), " " * wide + "".join(around)]
         if differences:
             lines += ["", "paired differences in dB, and their 95 % intervals"]
         for row in differences:
             what = f"{row['of']} - {row['minus']}"
-            title = COLUMNS[row["figure"]][0]
+            title = FIGURES[row["figure"]].title
             lines.append(f"{what:<{2 * wide + 3}}{title}  {row['mean']:+.2f}  {bounds(row['ci95'], 2, '+')}")
     return "\n".join(lines)
 

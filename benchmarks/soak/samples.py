@@ -100,6 +100,12 @@ def whole() -> dict[str, bytes]:
         "palette.bmp": saved(palette, "BMP"),
         "alpha.bmp": saved(alpha, "BMP"),
     }
+    files |= {
+        "plain.avif": saved(rgb, "AVIF", **both),
+        "alpha.avif": saved(alpha, "AVIF"),
+        "film.avif": saved(rgb, "AVIF", **frames),
+        "deep.avif": images.encode(Photo(picture(depth=np.uint16), exif=exif()), "AVIF"),
+    }
     if images.HEIC:
         files["plain.heic"] = saved(rgb, "HEIF", quality=80, **both)
         files["alpha.heic"] = saved(alpha, "HEIF", quality=80)

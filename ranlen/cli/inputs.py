@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,8 @@ class UsageError(ValueError):
 def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> tuple[Photo, RegionMask]:
     """The photo, and its areas as the options say; torch comes last, so what is wrong with a file is said at once."""
     from ranlen.io import images
-    from ranlen.masks import shapes
+    from ranlen.io.files import shown
+    from ranlen.masks import boolean, shapes
 
     photo = images.read(path)
     if options.recipe:
@@ -43,6 +45,9 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
     found = options.click is not None
     if mask:
         core, found = images.read_subject(mask, photo.size)
+        if boolean.all_around(core):
+            advice = "marks the whole edge of the photo; if black is the subject, invert it"
+            sys.stderr.write(f"ranlen: {shown(mask.name)} {advice}\n")
     elif options.click:
         from ranlen.segment import Prompts
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ranlen.cli.batch import Job
     from ranlen.models.enhancer import Enhancer
 
-PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw"
+PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF or a camera's raw"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -201,7 +201,9 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
     for remark in images.remarks(photo, images.format_of(job.output)):
         print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
-    photo.write(job.output)
+    finish = images.writing(photo, job.output)
+    del photo  # a JPEG's blocks take nine bytes a pixel while they are changed
+    finish()
 
 
 def load(options: argparse.Namespace) -> Enhancer:

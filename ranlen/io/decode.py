@@ -1,7 +1,7 @@
 """Pictures out of the bytes of files, a function for each kind: channels as they are stored, and what is said of them.
 
 Which library reads what was decided by odd files: simplejpeg and Pillow JPEG, libvips PNG and TIFF in all their
-layouts, Pillow WebP and BMP, libheif HEIC at its own depth, LibRaw a camera's own files.
+layouts and AVIF, Pillow WebP and BMP, libheif HEIC at its own depth, LibRaw a camera's own files.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from ranlen.io import colour, exif, jpeg, png, tiff
+from ranlen.io import avif, colour, exif, jpeg, png, tiff
 from ranlen.io.colour import Code, ColourError
 
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
@@ -48,7 +48,7 @@ class Picture:
     """What a file holds.
 
     Attributes:
-        kind: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF" or "RAW".
+        kind: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF" or "RAW".
         channels: (H, W, C), uint8 or uint16, as stored, before it is turned upright: grey, grey and alpha, RGB, RGB and
             alpha (not multiplied in), each with what else the file holds; or four inks.
         orientation: one of the eight of EXIF.
@@ -61,6 +61,7 @@ class Picture:
         lossy: the file's kind loses something whenever it is written.
         frames: how many pictures are in the file; the first is read.
         chroma: a HEIC's sampling.
+        beside: pictures of another sort in it, in words, which are not read.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Picture:
     lossy: bool = False
     frames: int = 1
     chroma: int = 420
+    beside: tuple[str, ...] = ()
 
 
 def picture(data: bytes) -> Picture:
@@ -94,11 +96,15 @@ def picture(data: bytes) -> Picture:
                 if block and len(block) > MAX_METADATA:
                     raise ImageError(_too_much(what, len(block)))
             return replace(found, channels=_three_axes(found.channels))
-    known = "JPEG, PNG, WebP, TIFF, BMP, HEIC, or a camera's raw"
+    known = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF, or a camera's raw"
     raise ImageError(f"not an image of a known kind ({known})")
 
 
 def _jpeg(data: bytes) -> Picture:
+    marker, bits = jpeg.coding(data)
+    if bits not in (0, 8) or marker not in (0, 0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
+        how = f"{bits} bits a channel" if bits != 8 else "a lossless or hierarchical kind"
+        raise ImageError(f"a JPEG of {how}, which is not read; save it as TIFF")
     data = jpeg.ended(data)
     image = _opened(data, "JPEG")
     block, xmp = jpeg.metadata(data)
@@ -165,23 +171,28 @@ def _webp(data: bytes) -> Picture:
     block = block.removeprefix(exif.NAME) if block else None
     return Picture(
         "WEBP", np.asarray(image), exif.orientation(block), _icc(image), block, image.info.get("xmp"),
-        lossy=b"VP8L" not in (data[12:16], *_riff(data)), frames=frames,
+        lossy=b"VP8L" not in _riff(data), frames=frames,
     )  # fmt: skip
 
 
 def _riff(data: bytes) -> list[bytes]:
+    """The names of the chunks of a WebP, those within the frames of a film too."""
     at, names = 12, []
     while at + 8 <= len(data):
         names.append(data[at : at + 4])
-        at += 8 + (struct.unpack_from("<I", data, at + 4)[0] + 1) // 2 * 2
+        at += 24 if names[-1] == b"ANMF" else 8 + (struct.unpack_from("<I", data, at + 4)[0] + 1) // 2 * 2
     return names
 
 
 def _bmp(data: bytes) -> Picture:
     image = _opened(data, "BMP")
+    icc = None
+    if data[70:74] == b"DEBM":  # its header says: embedded
+        start, length = struct.unpack_from("<II", data, 126)
+        icc = data[14 + start : 14 + start + length]
     if image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return Picture("BMP", np.asarray(image))
+    return Picture("BMP", np.asarray(image), icc=icc)
 
 
 def _heif(data: bytes) -> Picture:
@@ -198,12 +209,37 @@ def _heif(data: bytes) -> Picture:
     if channels.dtype == np.uint16:
         channels = channels | (channels >> bits)  # white is white
     block = said.get("exif")
-    block = block.removeprefix(exif.NAME) if block else None
-    if block and exif.orientation(block) != 1:
-        block = exif.upright(block)  # libheif has turned it
+    block = _turned(block.removeprefix(exif.NAME) if block else None)
     return Picture(
         "HEIF", channels, 1, icc, block, said.get("xmp"), code=code, bits=bits, lossy=True, frames=len(file),
-        chroma=said.get("chroma") or 420,
+        chroma=said.get("chroma") or 420, beside=_beside(said),
+    )  # fmt: skip
+
+
+def _beside(said: dict[str, Any]) -> tuple[str, ...]:
+    """The maps that a phone puts beside a picture: of depth, of skin or hair, of how bright a screen may get."""
+    depth = ("a depth map",) if said.get("depth_images") else ()
+    return (*depth, *(name.rpartition(":")[2] or name for name in said.get("aux") or ()))
+
+
+def _turned(block: bytes | None) -> bytes | None:
+    """EXIF of a picture that libheif has turned."""
+    return exif.upright(block) if block and exif.orientation(block) != 1 else block
+
+
+def _avif(data: bytes) -> Picture:
+    image = _lazy(pyvips.Image.heifload_buffer, data)
+    _check_size(image.width, image.height)
+    icc, block, xmp = avif.words(image)
+    code = avif.code(data) if icc is None else None
+    if code and code[1] in (colour.PQ, colour.HLG):  # which could not be said again
+        raise ImageError("an AVIF in HDR (PQ or HLG); convert it to HEIC or PNG")
+    channels, bits = _array(image), image.get("bits-per-sample")
+    if channels.itemsize == 2:
+        channels = channels | (channels >> bits)  # white is white
+    return Picture(
+        "AVIF", channels, 1, icc or (colour.by_code(*code) if code else None), _turned(block), xmp, bits=bits,
+        lossy=True, frames=2 if data[8:12] == b"avis" else image.get("n-pages"),
     )  # fmt: skip
 
 
@@ -288,7 +324,8 @@ KINDS: list[tuple[Callable[[bytes], Any], Callable[[bytes], Picture]]] = [
     (_is_tiff, _tiff),
     (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp),
     (lambda data: data.startswith(b"BM"), _bmp),
-    (lambda data: data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"), _heif),
+    (avif.is_avif, _avif),
+    (lambda data: data[4:8] == b"ftyp", _heif),
 ]
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import struct
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from ranlen.io import colour, decode, exif, jpeg, png, tiff
+from ranlen.io import avif, colour, decode, exif, jpeg, png, tiff
 from ranlen.io.decode import ImageError, Picture
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
 
+BGRA = bytes.fromhex("0000ff00 00ff0000 ff000000 000000ff")  # masks of red, green, blue and alpha
 DEPTH = threading.Lock()  # how deep a HEIC gets is a setting of the whole library
 
 
-def again(photo: Photo) -> bytes:
-    """The file that a photo came from, with its pixels as they are now."""
+def again(photo: Photo) -> Callable[[], bytes]:
+    """What gives the file that a photo came from, with its pixels as they are now; of a JPEG, it holds the changes."""
     assert photo.file is not None
     data, found = photo.file.data, photo.file.found
     pixels = decode.turned_back(photo.pixels, found.orientation)
@@ -29,23 +33,24 @@ def again(photo: Photo) -> bytes:
         before = decode.picture(data).channels
         after = _stored(before, pixels, found)
         if found.kind == "TIFF":
-            return tiff.rewrite(data, after)
-        changed = jpeg.changes(data, before, after)
-        del before, after  # blocks take six bytes a pixel
-        return jpeg.rewrite(data, changed)
+            return functools.partial(tiff.rewrite, data, after)
+        return functools.partial(jpeg.rewrite, data, jpeg.changes(data, before, after))
     alpha = None if photo.alpha is None else decode.turned_back(photo.alpha[..., None], found.orientation)
     channels = _channels(pixels, alpha, photo.grey)
     if found.kind == "PNG":
-        return png.rewrite(data, channels)
+        return functools.partial(png.rewrite, data, channels)
     if found.kind == "TIFF":
-        return tiff.rewrite(data, channels)
+        return functools.partial(tiff.rewrite, data, channels)
     block = exif.without_thumbnail(found.exif) if found.exif else None
     icc = None if found.code else found.icc
     if found.kind == "WEBP":
-        return _webp(channels, icc, block, found.xmp, {"lossless": True} if not found.lossy else {})
+        how = {} if found.lossy else {"lossless": True}
+        return functools.partial(_webp, channels, icc, block, found.xmp, how)
     if found.kind == "HEIF":
-        return _heif(channels, icc, block, found.xmp, found)
-    return _bmp(channels)
+        return functools.partial(_heif, channels, icc, block, found.xmp, found)
+    if found.kind == "AVIF":
+        return functools.partial(_avif, channels, found.icc, block, found.xmp, found.bits)
+    return functools.partial(_bmp_again, data, channels)
 
 
 def new(photo: Photo, kind: str, quality: int) -> bytes:
@@ -59,6 +64,8 @@ def new(photo: Photo, kind: str, quality: int) -> bytes:
         return tiff.encode(channels, photo.icc, block, photo.xmp)
     if kind == "HEIF":
         return _heif(channels, photo.icc, block, photo.xmp, None, quality)
+    if kind == "AVIF":
+        return _avif(channels, photo.icc, block, photo.xmp, 8 if channels.itemsize == 1 else 10, quality)
     channels = to_8_bit(channels)
     if kind == "JPEG":
         return jpeg.encode(channels, photo.icc, block, photo.xmp, quality=quality)
@@ -96,11 +103,35 @@ def _stored(before: np.ndarray, pixels: np.ndarray, found: Picture) -> np.ndarra
 def _webp(
     channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, how: dict[str, Any]
 ) -> bytes:
-    if channels.shape[2] == 2:  # WebP knows no grey
-        channels = channels[..., [0, 0, 0, 1]]
+    channels = _coloured(channels)
     said = {"icc_profile": icc, "exif": exif.NAME + block if block else None, "xmp": xmp}
     how = {"quality": 96, "method": 2, "exact": True, **how}
     return _saved(_image(channels), "WEBP", **how, **{name: value for name, value in said.items() if value})
+
+
+def _avif(
+    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 92
+) -> bytes:
+    return avif.encode(_coloured(channels), icc, block, xmp, bits=bits, quality=quality)
+
+
+def _coloured(channels: np.ndarray) -> np.ndarray:
+    """Channels of a kind that knows no grey."""
+    return channels if channels.shape[2] > 2 else channels[..., [0, 0, 0, 1][: 2 + channels.shape[2]]]
+
+
+def _bmp_again(data: bytes, channels: np.ndarray) -> bytes:
+    """A BMP with other pixels where they lie; one of fewer bits is written anew."""
+    start, size, _, height, _, bits, how = struct.unpack_from("<IIiiHHI", data, 10)
+    count = channels.shape[2]
+    known = (bits, how) == (24, 0) or ((bits, how) == (32, 3) and data[54:70] == BGRA)
+    if size < 40 or bits != 8 * count or not known:
+        if count == 4:
+            raise ImageError("BMP holds no transparency of this sort; write PNG, TIFF or WebP")
+        return _bmp(channels)
+    rows = channels[:: -1 if height > 0 else 1, :, [2, 1, 0, 3][:count]].reshape(abs(height), -1)
+    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))
+    return data[:start] + rows.tobytes() + data[start + rows.size :]
 
 
 def _bmp(channels: np.ndarray) -> bytes:

@@ -12,6 +12,7 @@ NAME = b"Exif\0\0"
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 0x8769, 0x8825, 0xA005
 BELOW = (EXIF, GPS)  # directories that the first one points to
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+THUMBNAILS = (1033, 1036)  # of Photoshop
 MOST_ENTRIES = 4096
 # Tags of the first directory that say how pixels are stored, and lists of pictures and pages: not about the picture.
 STORAGE = {
@@ -153,6 +154,18 @@ def without_thumbnail(block: bytes) -> bytes:
     except (ValueError, struct.error, IndexError):
         pass  # a link to nowhere shows nothing
     return bytes(patched)
+
+
+def without_resources(block: bytes) -> bytes:
+    """What Photoshop says of a picture, without the resources that are thumbnails; as it is where it is no list."""
+    kept, at = b"", 0
+    while at + 12 <= len(block) and block[at : at + 4] == b"8BIM":
+        name = at + 6 + (block[at + 6] + 2) // 2 * 2
+        end = name + 4 + (int.from_bytes(block[name : name + 4], "big") + 1) // 2 * 2
+        if int.from_bytes(block[at + 4 : at + 6], "big") not in THUMBNAILS:
+            kept += block[at:end]
+        at = end
+    return kept + block[at:]
 
 
 def of_tiff(data: bytes) -> bytes | None:

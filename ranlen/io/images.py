@@ -7,9 +7,12 @@ stay in the photo's own colour space; `preview` gives a small copy in sRGB for e
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import struct
 import unicodedata
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,6 +34,7 @@ FORMATS = {
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **dict.fromkeys((".bmp", ".dib"), "BMP"),
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
+    ".avif": "AVIF",
 }
 RAW = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2")
 SUFFIXES = (*FORMATS, *RAW)  # of what is read
@@ -51,7 +55,7 @@ class Photo:
         pixels: (H, W, 3), uint8 or uint16, RGB in the photo's own colour space.
         alpha: (H, W) of the same type, or none.
         grey: the file had one channel; `pixels` repeats it.
-        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF" or "RAW".
+        format: "JPEG", "PNG", "WEBP", "TIFF", "BMP", "HEIF", "AVIF" or "RAW".
         icc: colour profile, or none for sRGB.
         exif: EXIF block with orientation 1, or none.
         xmp: XMP packet, or none.
@@ -93,7 +97,14 @@ class File:
 
 
 def read(path: str | Path) -> Photo:
-    """Read a photo.
+    """Read a photo file: JPEG, PNG, WebP, TIFF, BMP, HEIC or a camera's raw.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The photo, turned upright: pixels (H, W, 3) of 8 or 16 bits, RGB in its own colour space, and all else that
+        the file holds.
 
     Raises:
         ImageError: not an image we read, damaged, or too large.
@@ -123,6 +134,7 @@ def read(path: str | Path) -> Photo:
 def _photo(data: bytes, found: Picture) -> Photo:
     """A photo from what its file holds."""
     icc, channels = found.icc, found.channels
+    bands, kind = channels.shape[2], channels.dtype  # all that stays of what a file stores
     if found.inks:
         rgb = colour.from_inks(to_8_bit(channels[..., :4]), icc).astype(channels.dtype)
         rgb *= 257 if channels.itemsize == 2 else 1
@@ -138,7 +150,7 @@ def _photo(data: bytes, found: Picture) -> Photo:
     except (ValueError, struct.error):  # broken: left behind where it does not stay in its file
         block = None
     photo = Photo(pixels, alpha, grey, found.kind, icc, block, found.xmp)
-    return replace(photo, file=File(data, replace(found, channels=found.channels[:0, :0]), _said(photo)))
+    return replace(photo, file=File(data, replace(found, channels=np.empty((0, 0, bands), kind)), _said(photo)))
 
 
 def _said(photo: Photo) -> tuple[object, ...]:
@@ -158,7 +170,14 @@ def name_of(path: Path) -> str:
 
 
 def read_mask(path: str | Path, size: Size) -> np.ndarray:
-    """Read a mask file: (H, W) booleans, True on the subject; see `marked`. A mask of the photo's shape is scaled.
+    """Read a mask file: a picture that is white, opaque or otherwise told apart on the subject, see `marked`.
+
+    Args:
+        path: the file.
+        size: (height, width) of the photo, in pixels. A mask of another size, but the same shape, is scaled to it.
+
+    Returns:
+        Booleans (H, W) of that size, True on the subject.
 
     Raises:
         ImageError: unreadable, or not of the shape of the photo's `size` (height, width).
@@ -220,11 +239,16 @@ def write(photo: Photo, path: str | Path) -> None:
         ImageError: a suffix we do not write, or something the format cannot hold.
         OSError: the disk refuses.
     """
+    writing(photo, path)()
+
+
+def writing(photo: Photo, path: str | Path) -> Callable[[], None]:
+    """`write`, begun: who drops the photo before the call has its memory while a JPEG's blocks are read."""
     path = Path(path)
-    data = encode(photo, format_of(path))
+    coded = encoding(photo, format_of(path))
     if not path.parent.is_dir():
         raise ImageError(f"cannot write {shown(path.name)}: there is no folder {shown(path.parent)}")
-    write_atomically(path, data)
+    return lambda: write_atomically(path, coded())
 
 
 def format_of(path: str | Path) -> str:
@@ -244,15 +268,30 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
 
     A photo goes back into the file that it came from where the format is the same and no more than its pixels differs.
     """
-    if photo.alpha is not None and kind in ("JPEG", "BMP"):
+    return encoding(photo, kind, quality=quality)()
+
+
+def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], bytes]:
+    """`encode`, begun: a call without arguments that gives the bytes, and holds no pixels where changes are enough."""
+    same = photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo)
+    if photo.alpha is not None and kind in ("JPEG", "BMP") and not same:
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     code = photo.file.found.code if photo.file else None
+    if same:
+        with _refusals(kind):
+            rest = encoders.again(photo)
+    elif code and code[1] in (colour.PQ, colour.HLG):
+        raise ImageError(f"the photo is HDR (PQ or HLG), which a new {kind} cannot say; write its own kind")
+    else:
+        rest = functools.partial(encoders.new, photo, kind, quality)
+    return _refusals(kind)(rest)
+
+
+@contextlib.contextmanager
+def _refusals(kind: str) -> Iterator[None]:
+    """What an encoder complains of, as a sentence that says what to do."""
     try:
-        if photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo):
-            return encoders.again(photo)
-        if code and code[1] in (colour.PQ, colour.HLG):
-            raise ImageError(f"the photo is HDR (PQ or HLG), which a new {kind} cannot say; write its own kind")
-        return encoders.new(photo, kind, quality)
+        yield
     except ImageError:
         raise
     except (ValueError, OSError, struct.error, RuntimeError) as error:  # too wide for it, or too much EXIF
@@ -266,13 +305,19 @@ def remarks(photo: Photo, kind: str) -> list[str]:
     found = photo.file.found if photo.file else None
     same = found is not None and found.kind == kind
     said = []
-    if kind == "HEIF" or (kind == "WEBP" and not (same and found and not found.lossy)) or (kind == "JPEG" and not same):
+    if (
+        kind in ("HEIF", "AVIF")
+        or (kind == "WEBP" and not (same and found and not found.lossy))
+        or (kind == "JPEG" and not same)
+    ):
         named = {"HEIF": "HEIC", "WEBP": "lossy WebP"}.get(kind, kind)
         said.append(f"{named} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
     if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP", "BMP"):
         said.append(f"{kind} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
     if found is not None and found.frames > 1:
         said.append(f"the file holds {found.frames} pictures; only the first is kept")
+    if found is not None and found.beside:
+        said.append(f"what the file holds beside the picture is not kept: {', '.join(found.beside)}")
     return said
 
 

@@ -22,6 +22,7 @@ from PIL import Image, ImageFile
 
 from ranlen.io import exif as exif_block
 
+PHOTOSHOP = b"Photoshop 3.0\0"
 SEGMENT = 0xFFFF - 2  # bytes that fit between a marker's length and the next marker
 ICC, XMP, PAIRS = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
@@ -106,6 +107,11 @@ def encode(
     return data[:header] + words + data[header:]
 
 
+def coding(data: bytes) -> tuple[int, int]:
+    """The marker that says how a picture is coded, 0xC0 for baseline, and bits of a channel; 0 where none is."""
+    return next(((marker, data[start]) for marker, start, _ in _parts(data)[0] if marker in FRAMES), (0, 0))
+
+
 def changes(data: bytes, before: np.ndarray, after: np.ndarray) -> list[Change]:
     """Where a picture is to be another, as whole blocks: small, so that neither picture is needed any more.
 
@@ -118,7 +124,8 @@ def changes(data: bytes, before: np.ndarray, after: np.ndarray) -> list[Change]:
     found = []
     for top in range(0, before.shape[0], rows := 8 * high * BAND):
         band = slice(top, top + rows)
-        touched = np.flatnonzero((before[band] != after[band]).any(axis=(0, 2)))
+        differ = (before[band] != after[band]).reshape(len(before[band]), -1).any(axis=0)  # 30 times as fast as at once
+        touched = np.flatnonzero(differ.reshape(before.shape[1:]).any(axis=1))
         if len(touched):
             left, right = touched[0] // (8 * wide) * 8 * wide, (touched[-1] // (8 * wide) + 1) * 8 * wide
             found.append((top, int(left), after[band, left:right].astype(np.int16) - before[band, left:right]))
@@ -126,17 +133,13 @@ def changes(data: bytes, before: np.ndarray, after: np.ndarray) -> list[Change]:
 
 
 def rewrite(data: bytes, changed: list[Change]) -> bytes:
-    """A JPEG in which blocks are changed where pixels are; what stands beside the picture stays, but for a thumbnail.
+    """A JPEG in which blocks are changed where pixels are; what stands beside the picture stays, but for thumbnails.
 
     Raises:
         ValueError: its blocks cannot be read.
     """
-    words = [
-        (marker, exif_block.NAME + exif_block.without_thumbnail(content[6:]))
-        if marker == 0xE1 and content.startswith(exif_block.NAME)
-        else (marker, content)
-        for marker, content in segments(data)
-    ]
+    old = [(marker, content) for marker, content in segments(data) if not content.startswith(b"JFXX\0")]  # a thumbnail
+    words = [(marker, _without_thumbnail(content)) for marker, content in old]
     end = _parts(data)[1] or len(data)
     picture = _changed(data, changed)
     start = 2 + sum(4 + len(content) for _, content in words)
@@ -149,6 +152,15 @@ def rewrite(data: bytes, changed: list[Change]) -> bytes:
     return written + picture[2:] + data[end:]
 
 
+def _without_thumbnail(content: bytes) -> bytes:
+    """A segment without small pictures of what the photo was."""
+    if content.startswith(exif_block.NAME):
+        return exif_block.NAME + exif_block.without_thumbnail(content[6:])
+    if content.startswith(PHOTOSHOP):
+        return PHOTOSHOP + exif_block.without_resources(content[len(PHOTOSHOP) :])
+    return content
+
+
 def _changed(data: bytes, changed: list[Change]) -> bytes:
     """The picture with its changes, without any words."""
     with _file(data) as path:
@@ -157,6 +169,8 @@ def _changed(data: bytes, changed: list[Change]) -> bytes:
         slots = sorted({slot for content in tables for slot in _tables(content)})
         for top, left, change in changed:
             _add(file, slots, change.astype(np.float32), top, left)
+        for part in file.comp_info:  # which jpegio knows of the first scan only: coded anew, two will do
+            part.dc_tbl_no, part.ac_tbl_no = (min(max(number, 0), 1) for number in (part.dc_tbl_no, part.ac_tbl_no))
         file.markers = []
         file.optimize_coding = True  # the file's own codes may lack what a changed block needs
         file.write(path)

@@ -17,7 +17,8 @@ from ranlen.io.colour import Code
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BGR = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}  # OpenCV counts channels backwards
 # What belongs to the old pixels, to how they were coded, or to frames of an animation beyond the first.
-PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"sBIT", b"hIST", b"bKGD", b"acTL", b"fcTL", b"fdAT"}
+PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"hIST", b"acTL", b"fcTL", b"fdAT", b"iDOT"}
+SAME = {b"sBIT", b"bKGD"}  # what counts in the depth and channels of the pixels
 XMP = b"XML:com.adobe.xmp\0"
 
 
@@ -99,12 +100,13 @@ def rewrite(data: bytes, channels: np.ndarray) -> bytes:
     before: list[bytes] = []
     after: list[bytes] = []
     side = before
+    coded_anew = header[16:18] != data[24:26]  # depth and kind of colour
     for name, content in chunks(data):
         if name == b"IDAT":
             side = after
         elif name == b"eXIf":
             side.append(_chunk(name, exif_block.without_thumbnail(content)))
-        elif name not in PIXELS:
+        elif name not in PIXELS and not (name in SAME and coded_anew):
             side.append(_chunk(name, content))
     return b"".join([SIGNATURE, header, *before, pixels, *after, _chunk(b"IEND", b"")])
 

@@ -69,3 +69,9 @@ def without_holes(mask: np.ndarray, outside: Sequence[Pixel] = ()) -> np.ndarray
         if ground[y + 1, x + 1] == 1:
             cv2.floodFill(ground, None, (x + 1, y + 1), 2)
     return ground[1:-1, 1:-1] != 2
+
+
+def all_around(core: np.ndarray) -> bool:
+    """Whether a mask (H, W) marks the whole edge of a picture and not the whole picture: a background, most often."""
+    edge = (core[0], core[-1], core[:, 0], core[:, -1])
+    return all(side.all() for side in edge) and not core.all()

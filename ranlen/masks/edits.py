@@ -22,65 +22,193 @@ bounding box, and a larger or smaller part of it than that. Its answer lies bene
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import math
+import re
 import reprlib
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
-from ranlen.facts import CLICK_RADIUS, OLD_TOOLS
+from ranlen.facts import CIRCLE_RADIUS, OLD_TOOLS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
 from ranlen.masks.boolean import distance, resized, without_holes
 from ranlen.masks.shapes import disc, rectangle, stroke
 
-Tool = Literal["subject", "bounding_box", "part", "circle", "rectangle", "brush", "mask", "invert", "grow", "fill"]
-QUESTION: tuple[Tool, ...] = ("subject", "bounding_box", "part")  # what a segmenter answers
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
 MAX_BYTES = 16 * 1024**2  # of a list as JSON; as many points take one
 MAX_SIDE = 4096  # of a mask in the list
 MAX_MASKS = 16  # in a list: each may be a few bytes that unpack to 17 million pixels
 
+Coordinate = Annotated[float, Meta(ge=-1e300, le=1e300)]  # finite; a stroke may begin or end outside the photo
+Place = tuple[Coordinate, Coordinate]  # x, y, each from 0 to 1
+Radius = Annotated[float, Meta(gt=0, le=2)]
+Length = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+
 
 class EditError(ValueError):
     """An edit list that cannot be drawn; the message names the edit and what is wrong with it."""
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One edit.
+class Edit(msgspec.Struct, frozen=True, tag_field="tool"):
+    """One edit; a class for each tool, whose attributes are those of its JSON above."""
 
-    Attributes:
-        tool: what was used.
-        points: (x, y) from 0 to 1: the click, two corners of a box, or the stroke.
-        radius: of a circle or a brush, in short sides; how far to grow.
-        add: mark, or erase; of a part, larger or smaller.
-        size: (height, width) of a mask.
-        bits: its pixels, see `pack`.
-        found: whether a segmenter found what the mask holds.
-    """
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        """The mask so far, booleans (H, W), as this edit leaves it."""
+        return core
 
-    tool: Tool
-    points: tuple[Point, ...] = ()
-    radius: float = CLICK_RADIUS
+
+class Prompt(Edit, frozen=True):
+    """An edit that asks a segmenter, and draws nothing itself."""
+
+
+class Click(Prompt, frozen=True, tag="subject"):
+    """A place on the subject, or with `add` false one that is not."""
+
+    at: Place
     add: bool = True
-    size: Size = (0, 0)
+
+
+class BoundingBox(Prompt, frozen=True, tag="bounding_box"):
+    """A box that all of the subject lies in, by two opposite corners."""
+
+    start: Place = msgspec.field(name="from")
+    end: Place = msgspec.field(name="to")
+
+
+class Part(Prompt, frozen=True, tag="part"):
+    """A larger part of what was found, or a smaller one."""
+
+    larger: bool
+
+
+class Mark(Edit, frozen=True, kw_only=True):
+    """An edit that marks a shape, or with `add` false erases it."""
+
+    add: bool = True
+
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        shape = self.shape(core.shape)
+        return core | shape if self.add else core & ~shape
+
+    def shape(self, size: Size) -> np.ndarray:
+        """What is marked, booleans (H, W)."""
+        raise NotImplementedError
+
+
+class Circle(Mark, frozen=True, tag="circle"):
+    """A disc."""
+
+    at: Place
+    radius: Radius = CIRCLE_RADIUS
+
+    def shape(self, size: Size) -> np.ndarray:
+        return disc(size, pixel(self.at, size), self.radius * min(size))
+
+
+class Rectangle(Mark, frozen=True, tag="rectangle"):
+    """A rectangle by two opposite corners."""
+
+    start: Place = msgspec.field(name="from")
+    end: Place = msgspec.field(name="to")
+
+    def shape(self, size: Size) -> np.ndarray:
+        return rectangle(size, (*pixel(self.start, size), *pixel(self.end, size)))
+
+
+class Brush(Mark, frozen=True, tag="brush"):
+    """A stroke with round ends."""
+
+    points: Annotated[tuple[Place, ...], Meta(min_length=1, max_length=MAX_POINTS)]
+    radius: Radius
+
+    def shape(self, size: Size) -> np.ndarray:
+        return stroke(size, [pixel(each, size) for each in self.points], self.radius * min(size))
+
+
+class Mask(Mark, frozen=True, tag="mask"):
+    """What a file held, one bit a pixel, row by row, deflated (in JSON: base64); `found` where a segmenter found it."""
+
+    size: tuple[Length, Length]
     bits: bytes = b""
     found: bool = False
+
+    def __post_init__(self) -> None:
+        height, width = self.size
+        expected = (height * width + 7) // 8
+        try:
+            held = len(zlib.decompressobj().decompress(self.bits, expected + 1))
+        except zlib.error as error:
+            raise EditError(f'"bits" are not a packed mask: {error}') from None
+        if held != expected:
+            raise EditError(f'"bits" do not hold a mask of {height} x {width} pixels')
+
+    def shape(self, size: Size) -> np.ndarray:
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(self.bits), np.uint8))
+        return resized(bits[: self.size[0] * self.size[1]].reshape(self.size).astype(bool), size)
+
+
+class Invert(Edit, frozen=True, tag="invert"):
+    """Everything that was not marked."""
+
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        return ~core
+
+
+class Grow(Edit, frozen=True, tag="grow"):
+    """What lies within `by` short sides of the mask; below 0, what lies deeper in it than that."""
+
+    by: Annotated[float, Meta(ge=-1, le=1)]
+
+    def __post_init__(self) -> None:
+        if self.by == 0:
+            raise EditError(f"{EXPECTED['by']}; got 0")
+
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        if not core.any() or core.all():
+            return core
+        by = self.by * min(core.shape)
+        return distance(core) <= by if by > 0 else distance(~core) > -by
+
+
+class Fill(Edit, frozen=True, tag="fill"):
+    """The mask without holes."""
+
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        return without_holes(core)
+
+
+AnyEdit = Click | BoundingBox | Part | Circle | Rectangle | Brush | Mask | Invert | Grow | Fill
+TOOLS = {each.__struct_config__.tag: each for each in get_args(AnyEdit)}
+PROMPTS = tuple(name for name, each in TOOLS.items() if issubclass(each, Prompt))
+A_POINT = "a point is two numbers from 0 to 1"
+EXPECTED = {  # of an attribute in JSON, for who got it wrong
+    "tool": f"the tool is one of {', '.join(TOOLS)}",
+    "at": A_POINT,
+    "from": A_POINT,
+    "to": A_POINT,
+    "points": f'"points" is a list of 1 to {MAX_POINTS} points',
+    "radius": '"radius" is above 0 and at most 2 short sides',
+    "add": '"add" is true or false',
+    "larger": '"larger" is true or false',
+    "found": '"found" is true or false',
+    "by": '"by" is from -1 to 1 short sides, and not 0',
+    "size": f'"size" is [height, width], at most {MAX_SIDE} each',
+    "bits": '"bits" are not a packed mask',
+}
+WRONG = re.compile(r"`\$\.(\w+)(?:\[(\d+)\])?|required field `(\w+)`")  # where, in msgspec's words
 
 
 def parse_edits(data: Any) -> list[Edit]:
     """Read an edit list as JSON gives it.
 
-    Points outside the photo are moved to its edge: a stroke may begin or end out there.
+    Points outside the photo are moved to its edge when they are drawn: a stroke may begin or end out there.
 
     Raises:
         EditError: not such a list, too long, or a number that is none.
@@ -91,15 +219,46 @@ def parse_edits(data: Any) -> list[Edit]:
         raise EditError(f"{len(data)} edits; at most {MAX_EDITS} are drawn")
     if (masks := sum(isinstance(each, Mapping) and each.get("tool") == "mask" for each in data)) > MAX_MASKS:
         raise EditError(f"{masks} masks; at most {MAX_MASKS} are drawn")
-    edits = [_parse(number, entry) for number, entry in enumerate(data, 1)]
-    if (count := sum(len(edit.points) for edit in edits)) > MAX_POINTS:
+    edits: list[Edit] = []
+    for number, entry in enumerate(data, 1):
+        if isinstance(entry, Mapping) and isinstance(tool := entry.get("tool"), str):
+            entry = {**entry, "tool": OLD_TOOLS.get(tool, tool)}
+        edits.append(decode(entry, AnyEdit, f"edit {number}", EXPECTED))
+    if (count := sum(len(edit.points) for edit in edits if isinstance(edit, Brush))) > MAX_POINTS:
         raise EditError(f"{count} points; at most {MAX_POINTS} are drawn")
     return edits
 
 
+def decode(entry: Any, kind: Any, name: str, expected: Mapping[str, str]) -> Any:
+    """An object of a JSON file as a value of a kind.
+
+    Args:
+        entry: the object.
+        kind: a class that msgspec can fill, or several told apart by a tag.
+        name: what the object is called in errors.
+        expected: what each of its attributes is, for errors.
+
+    Raises:
+        EditError: it does not fit.
+    """
+    if not isinstance(entry, Mapping):
+        raise EditError(f"{name} is not an object: {brief(entry)}")
+    try:
+        return msgspec.convert(entry, kind)
+    except msgspec.ValidationError as error:
+        found = WRONG.search(str(error))
+        where = str(found[1] or found[3]) if found else ""
+        if found is None or where not in expected:
+            raise EditError(f"{name}: {error}") from None
+        got, what = entry.get(where), expected[where]
+        if where == "points" and found[2]:
+            got, what = entry[where][int(found[2])], A_POINT
+        raise EditError(f"{name}: {what}; got {brief(got)}") from None
+
+
 def is_found(edits: Sequence[Edit]) -> bool:
     """Whether a segmenter finds the subject, or found what a mask in the list holds."""
-    return any(edit.tool in QUESTION or edit.found for edit in edits)
+    return any(isinstance(edit, Prompt) or (isinstance(edit, Mask) and edit.found) for edit in edits)
 
 
 def read_edits(path: Path) -> list[Edit]:
@@ -129,130 +288,23 @@ def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = No
     """Draw edits in order into booleans (H, W), over the subject (H, W) that a segmenter found, if any."""
     core = np.zeros(size, bool) if subject is None else subject.copy()
     for edit in edits:
-        if edit.tool in QUESTION:
-            continue
-        if edit.tool == "invert":
-            core = ~core
-        elif edit.tool == "grow":
-            core = _grown(core, edit.radius * min(size))
-        elif edit.tool == "fill":
-            core = without_holes(core)
-        else:
-            shape = _shape(edit, size)
-            core = core | shape if edit.add else core & ~shape
+        core = edit.draw(core)
     return core
 
 
 def pack(core: np.ndarray, *, found: bool = False) -> dict[str, Any]:
-    """Booleans (H, W) as an edit for a JSON file: one bit a pixel, row by row, deflated, in base64."""
-    bits = base64.b64encode(zlib.compress(np.packbits(core).tobytes(), 9)).decode()
-    return {"tool": "mask", "size": list(core.shape), "bits": bits, **({"found": True} if found else {})}
+    """Booleans (H, W) as an edit for a JSON file, see `Mask`."""
+    height, width = core.shape
+    bits = zlib.compress(np.packbits(core).tobytes(), 9)
+    return msgspec.to_builtins(Mask(size=(height, width), bits=bits, found=found))
 
 
-def _grown(core: np.ndarray, by: float) -> np.ndarray:
-    """What lies within `by` pixels of the core; below 0, what lies deeper in it than that."""
-    if not core.any() or core.all():
-        return core
-    return distance(core) <= by if by > 0 else distance(~core) > -by
-
-
-def _shape(edit: Edit, size: Size) -> np.ndarray:
-    if edit.tool == "mask":
-        bits = np.unpackbits(np.frombuffer(zlib.decompress(edit.bits), np.uint8))
-        return resized(bits[: edit.size[0] * edit.size[1]].reshape(edit.size).astype(bool), size)
-    points = [(x * size[1], y * size[0]) for x, y in edit.points]
-    radius = edit.radius * min(size)
-    if edit.tool == "circle":
-        return disc(size, points[0], radius)
-    if edit.tool == "rectangle":
-        return rectangle(size, (*points[0], *points[1]))
-    return stroke(size, points, radius)
-
-
-def _parse(number: int, entry: Any) -> Edit:
-    if not isinstance(entry, Mapping):
-        raise EditError(f"edit {number} is not an object: {brief(entry)}")
-    add = entry.get("add", True)
-    if not isinstance(add, bool):
-        raise EditError(f'edit {number}: "add" is true or false; got {brief(add)}')
-    tool = entry.get("tool")
-    tool = OLD_TOOLS.get(tool, tool) if isinstance(tool, str) else tool
-    if tool == "invert":
-        return Edit("invert")
-    if tool == "fill":
-        return Edit("fill")
-    if tool == "grow":
-        if not 0 < abs(by := _number(entry.get("by"))) <= 1:
-            raise EditError(f'edit {number}: "by" is from -1 to 1 short sides, and not 0; got {brief(entry.get("by"))}')
-        return Edit("grow", radius=by)
-    if tool == "mask":
-        size, bits = _mask(number, entry)
-        if not isinstance(found := entry.get("found", False), bool):
-            raise EditError(f'edit {number}: "found" is true or false; got {brief(found)}')
-        return Edit("mask", add=add, size=size, bits=bits, found=found)
-    if tool == "subject":
-        return Edit("subject", (_point(number, entry.get("at")),), add=add)
-    if tool == "bounding_box":
-        return Edit("bounding_box", _corners(number, entry))
-    if tool == "part":
-        if not isinstance(larger := entry.get("larger"), bool):
-            raise EditError(f'edit {number}: "larger" is true or false; got {brief(larger)}')
-        return Edit("part", add=larger)
-    if tool == "circle":
-        return Edit(
-            "circle", (_point(number, entry.get("at")),), _radius(number, entry.get("radius", CLICK_RADIUS)), add
-        )
-    if tool == "rectangle":
-        return Edit("rectangle", _corners(number, entry), add=add)
-    if tool == "brush":
-        points = entry.get("points")
-        if not isinstance(points, Sequence) or isinstance(points, str) or not 0 < len(points) <= MAX_POINTS:
-            raise EditError(f'edit {number}: "points" is a list of 1 to {MAX_POINTS} points')
-        return Edit("brush", tuple(_point(number, p) for p in points), _radius(number, entry.get("radius")), add)
-    raise EditError(f"edit {number}: the tool is one of {', '.join(get_args(Tool))}; got {brief(tool)}")
+def pixel(place: Place, size: Size) -> Point:
+    """A place as a point (x, y) of a photo of `size`, (height, width), in pixels; at its edge if it lies outside."""
+    x, y = (min(max(value, 0.0), 1.0) for value in place)
+    return x * size[1], y * size[0]
 
 
 def brief(value: Any) -> str:
     """What was received, cut short; without a look at all of it, which may be large and deep."""
     return f"{reprlib.repr(value):.60}"
-
-
-def _mask(number: int, entry: Mapping[str, Any]) -> tuple[Size, bytes]:
-    """Size and bits of a packed mask, unpacked once to see that they fit."""
-    size = entry.get("size")
-    if not (isinstance(size, Sequence) and len(size) == 2 and all(type(n) is int and 0 < n <= MAX_SIDE for n in size)):
-        raise EditError(f'edit {number}: "size" is [height, width], at most {MAX_SIDE} each; got {brief(size)}')
-    expected = (size[0] * size[1] + 7) // 8
-    try:
-        bits = base64.b64decode(entry.get("bits", ""), validate=True)
-        held = len(zlib.decompressobj().decompress(bits, expected + 1))
-    except (TypeError, ValueError, binascii.Error, zlib.error) as error:
-        raise EditError(f'edit {number}: "bits" are not a packed mask: {error}') from None
-    if held != expected:
-        raise EditError(f'edit {number}: "bits" do not hold a mask of {size[0]} x {size[1]} pixels')
-    return (size[0], size[1]), bits
-
-
-def _number(value: Any) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return math.nan
-    return float(value) if abs(value) < 1e300 else math.inf  # whole numbers have no limit, and cannot all be floats
-
-
-def _point(number: int, value: Any) -> Point:
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        x, y = (_number(v) for v in value)
-        if math.isfinite(x) and math.isfinite(y):
-            return (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0))
-    raise EditError(f"edit {number}: a point is two numbers from 0 to 1; got {brief(value)}")
-
-
-def _corners(number: int, entry: Mapping[str, Any]) -> tuple[Point, Point]:
-    return _point(number, entry.get("from")), _point(number, entry.get("to"))
-
-
-def _radius(number: int, value: Any) -> float:
-    radius = _number(value)
-    if not 0 < radius <= 2:
-        raise EditError(f'edit {number}: "radius" is above 0 and at most 2 short sides; got {brief(value)}')
-    return radius

@@ -42,7 +42,7 @@ def resize(maps: Tensor, size: Size) -> Tensor:
 
 @dataclass(frozen=True)
 class RegionMask:
-    """Areas A, B and C of one or several photos.
+    """Which pixels of one or several photos get light: Areas A (all), B (less and less, outwards) and C (none).
 
     Attributes:
         tensor: (N, 2, H, W), floats in [0, 1]; channel 0 is Area A, channel 1 is Area A or B, as in Section 3.1.

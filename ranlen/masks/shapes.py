@@ -15,7 +15,7 @@ from ranlen.geometry import Box, Point, Size
 
 
 def disc(size: Size, center: Point, radius: float) -> np.ndarray:
-    """A disc.
+    """Mark a disc: every pixel within a radius of a point.
 
     Args:
         size: (height, width) of the photo, in pixels.
@@ -29,7 +29,7 @@ def disc(size: Size, center: Point, radius: float) -> np.ndarray:
 
 
 def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.ndarray:
-    """An ellipse.
+    """Mark an ellipse, upright or turned.
 
     Args:
         size: (height, width) of the photo, in pixels.
@@ -54,7 +54,7 @@ def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.n
 
 
 def rectangle(size: Size, box: Box) -> np.ndarray:
-    """A rectangle.
+    """Mark a rectangle.
 
     Args:
         size: (height, width) of the photo, in pixels.
@@ -70,7 +70,7 @@ def rectangle(size: Size, box: Box) -> np.ndarray:
 
 
 def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
-    """A brush stroke.
+    """Mark a brush stroke with round ends.
 
     Args:
         size: (height, width) of the photo, in pixels.

@@ -113,11 +113,11 @@ def with_small_subjects(mask: Tensor, size: Size) -> Tensor:
 
 @dataclass(frozen=True)
 class Parts:
-    """A light in the making.
+    """A light of N images before it is put together: how bright it is, and its shape.
 
     Attributes:
         shape: what the backbone predicted: all of the light, or what is added to an exposure.
-        exposure: what the meter said; none without one.
+        exposure: what the light meter said; none without one.
         area: (N, 1, H, W) in [0, 1], what was metered.
         fade: (N, 1, h, w) in [0, 1], how much of the light each place gets; none for all of it everywhere.
         detail: the image (N, 3, h, w) that is lit.
@@ -161,11 +161,13 @@ class Parts:
 
 
 class Enhancer(nn.Module):
-    """A backbone under a method. Calls keep nothing on it: threads may share one.
+    """A network that lights photos: a backbone, told about the mask by a method.
+
+    `weights.load` makes trained ones; this makes one to be trained. Calls keep nothing on it: threads may share one.
 
     Args:
-        backbone: a key of `BACKBONES`.
-        method: a key of `METHODS` or `ABLATIONS`.
+        backbone: a key of `BACKBONES`, "deepupe" for one.
+        method: a key of `METHODS` or `ABLATIONS`, "ranlen" for one.
         metered: whether it has a light meter: the backbone sees the photo as metered, and as it is, and adds the shape
             of the light. Without one it is the paper's network, which predicts the whole of it.
 
@@ -230,7 +232,7 @@ class Enhancer(nn.Module):
         return self.in_parts(image, mask, detail).light()
 
     def in_parts(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> Parts:
-        """What `forward` puts together, for training; arguments as there."""
+        """The parts of the light that `forward` puts together, for training; arguments as of `forward`."""
         size = (WORKING_SIZE, WORKING_SIZE)
         mask = self.method.areas(mask)
         detail = image if detail is None else detail

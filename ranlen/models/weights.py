@@ -45,7 +45,10 @@ def shipped() -> Path:
 
 
 def published() -> list[str]:
-    """Names that `load` knows: every backbone and method whose weights are there, `blend` on those of `global`."""
+    """Names of the networks that come with weights, which `load` takes: "deepupe-ranlen" and so on.
+
+    They are every backbone and method whose weights are there; `blend` runs on those of `global`.
+    """
     return [name for name, path in _names().items() if path.exists()]
 
 
@@ -86,8 +89,11 @@ def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str 
     Args:
         name: a published model ("deepupe-ranlen"), a .safetensors file, the folder of a run or of a repository, or a
             repository on the Hugging Face Hub ("user/repo"), whose cached copy is taken if there is one.
-        device: where it shall run.
+        device: where it shall run, "cpu" or "cuda".
         revision: of a repository on the Hub: a branch, a tag or a commit.
+
+    Returns:
+        The network, float32, on the device and in evaluation mode: what `retouch.light` and `retouch.predict` take.
 
     Raises:
         WeightsError: unknown name, missing or damaged file, one that does not fit its own description, another than was

@@ -51,12 +51,12 @@ class LightField(ABC):
         return dataclasses.replace(self, **moved)
 
     def split(self) -> list[LightField]:
-        """The light of each image by itself."""
+        """The lights of N images as N lights of one image each (maps of N = 1)."""
         return [self.with_maps(maps) for maps in self.maps.split(1)]
 
     @abstractmethod
     def at_degree(self, degree: float) -> ScaledField:
-        """The field times a degree from 0 to 2; the degree applies at the field's own size."""
+        """The field times a degree: 0 no light, 1 the light as trained, at most 2."""
 
     @abstractmethod
     def relight(self, image: Tensor, strength: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class LightField(ABC):
 
 @dataclass(frozen=True)
 class ScaledField:
-    """A light field under one degree, and how much of it highlights get: all that is worked out before pixels are seen.
+    """A light field times a degree, ready to light an image; what `LightField.at_degree` returns.
 
     Attributes:
         field: its maps are already times the degree.

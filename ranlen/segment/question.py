@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ranlen.geometry import Size
-from ranlen.masks.edits import QUESTION, Edit
+from ranlen.masks.edits import BoundingBox, Click, Edit, Part, Prompt, pixel
 from ranlen.segment.prompts import Prompts
 
 MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
 
-Question = tuple[Edit, ...]  # the edits that a segmenter answers
+Question = tuple[Prompt, ...]  # the edits that a segmenter answers
 Answers = Mapping[Question, np.ndarray]  # masks (H, W) by question; each is asked with the one before in hand
 
 
 def asked(edits: Sequence[Edit]) -> Question:
     """Those of the edits that a segmenter answers."""
-    return tuple(edit for edit in edits if edit.tool in QUESTION)
+    return tuple(edit for edit in edits if isinstance(edit, Prompt))
 
 
 def answer(question: Question, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers) -> Answers:
@@ -52,17 +52,15 @@ def prompts(question: Question, size: Size, found: Answers) -> Prompts:
     Steps to a larger or smaller part ask the question before them again. A new box, too, starts afresh: all of the
     subject is in it, whatever was found before.
     """
-    height, width = size
     before, level = len(question), 0
-    while before and question[before - 1].tool == "part":
+    while before and isinstance(question[before - 1], Part):
         before -= 1
     for step in question[before:]:
-        level = min(max(level + (1 if step.add else -1), -MOST_STEPS), MOST_STEPS)
-    points = [(edit, x * width, y * height) for edit in question for x, y in edit.points]
-    inside, outside = (
-        tuple((x, y) for edit, x, y in points if edit.tool == "subject" and edit.add == side) for side in (True, False)
-    )
-    corners = [(x, y) for edit, x, y in points if edit.tool == "bounding_box"][-2:]
+        level = min(max(level + (1 if isinstance(step, Part) and step.larger else -1), -MOST_STEPS), MOST_STEPS)
+    clicks = [edit for edit in question if isinstance(edit, Click)]
+    inside, outside = (tuple(pixel(each.at, size) for each in clicks if each.add == add) for add in (True, False))
+    boxes = [edit for edit in question if isinstance(edit, BoundingBox)]
+    corners = [pixel(each, size) for each in (boxes[-1].start, boxes[-1].end)] if boxes else []
     box = tuple(pick(each) for pick in (min, max) for each in zip(*corners, strict=True)) if corners else None
-    fresh = before > 0 and question[before - 1].tool == "bounding_box"
+    fresh = before > 0 and isinstance(question[before - 1], BoundingBox)
     return Prompts(inside, outside, box, None if fresh else found.get(question[: max(before - 1, 0)]), level)
