@@ -387,9 +387,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
         expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
-        near = cv2.dilate(
-            (window > 0).astype(np.uint8), np.ones((3, 3), np.uint8)
-        )  # a larger photo's
+        near = cv2.dilate((window > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
         assert (np.abs(maps - expected).max(2)[near[part] > 0] <= step / 2 + 1e-6).all()
         assert near.any(1).sum() == height
     assert len(json.dumps(packed)) < 200_000

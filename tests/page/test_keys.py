@@ -56,6 +56,7 @@ def test_from_the_photo_to_the_saved_file_by_keys_alone(visit, balls, tmp_path):
         page.keyboard.press("Enter")
     download.value.save_as(tmp_path / "lit.png")
     idle(page)
+    assert page.evaluate(f"{FOCUSED}.closest('.rl-app') !== null")  # a button that went off has passed it on
     lit, before = images.read(tmp_path / "lit.png").pixels, images.read(balls).pixels
     assert (lit != before).any()
     assert np.array_equal(lit[:20, :20], before[:20, :20])
