@@ -89,7 +89,7 @@ async def light(
             async with opened(photo, whole) as session:
                 return await handlers.in_thread(WORK, save, session, whole, path.parent)
         enhancer = models.load(model)
-        found = await areas(photo, mask, edits or click(x, y), feather)
+        found = await marked_areas(photo, mask, edits or click(x, y), feather)
         return await handlers.in_thread(WORK, write, photo, found, enhancer, degree, path)
 
     return await told(photo, work)
@@ -136,7 +136,7 @@ async def compare(
     async def work() -> Path:
         path = temp_files.fresh_folder() / f"{Path(photo).stem}_compared.png"
         enhancers = {method: models.load(f"{backbone}-{method}") for method in facts.METHODS}
-        found = await areas(photo, mask, edits or click(x, y), feather)
+        found = await marked_areas(photo, mask, edits or click(x, y), feather)
         return await handlers.in_thread(WORK, draw, photo, found, enhancers, degree, path)
 
     return await told(photo, work)
@@ -198,7 +198,7 @@ async def opened(photo: str, recipe: Recipe) -> AsyncIterator[Session]:
         session.close()  # who asked has left
 
 
-async def areas(photo: str, mask: str | None, edits: Any, feather: float | None) -> RegionMask:
+async def marked_areas(photo: str, mask: str | None, edits: Any, feather: float | None) -> RegionMask:
     """The areas of a photo from a mask file, or from edits if there is none."""
     if mask:
         return await handlers.in_thread(WORK, masked, photo, mask, feather)

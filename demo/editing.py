@@ -20,6 +20,7 @@ from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
 from ranlen.recipe import Recipe, Subject, render, subject_areas
 from ranlen.segment import Prompts, Segmenter
+from ranlen.segment.question import asked, prompts
 
 FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
 SAVE_STEPS = 3
@@ -61,6 +62,13 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
     return session.masks.get(_marks(subject), draw)
 
 
+def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
+    """Which of how many parts of what was clicked a subject is, from the smallest; none where nothing was clicked."""
+    question = asked(subject.edits)
+    said = prompts(question, session.view.size, session.answers)
+    return segmenter.part(encode(session, segmenter), said) if said.inside or said.box else None
+
+
 def lighting(session: Session, subject: Subject, model: str, segmenter: Segmenter, load: Load) -> retouch.Lighting:
     """The light of a subject, each network run once: global once for a photo, the others once for a mask."""
     mask = areas(session, subject, segmenter)
@@ -72,7 +80,7 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     return session.lights.get(key, lambda: models.predict(session.view, mask, load(model)))
 
 
-def light(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
+def light_subjects(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
     """A photo, or its view, under all subjects that are marked."""
     lights = []
     for subject in recipe.subjects:
@@ -97,7 +105,7 @@ def save(
     photo = images.read(session.path)
     photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
     yield "Lighting it at full size"
-    lit = light(session, recipe, photo, segmenter, load)
+    lit = light_subjects(session, recipe, photo, segmenter, load)
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path

@@ -45,7 +45,7 @@ def frame(data: Any) -> Response:
         recipe = parse_recipe(data.get("recipe"))
         if not encoding.is_over(session, recipe.subjects, models.segmenter()[0]):  # after a nap; the preview stays
             return JSONResponse({"detail": "the photo is being looked at; try again"}, status_code=503)
-        lit = editing.light(session, recipe, session.view, models.segmenter()[0], models.load)
+        lit = editing.light_subjects(session, recipe, session.view, models.segmenter()[0], models.load)
     except (EditError, PromptError, WeightsError, ImageError) as error:
         return JSONResponse({"detail": str(error)}, status_code=422)
     box = serialization.changed(session.view, lit)

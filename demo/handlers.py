@@ -108,6 +108,8 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
         yield answer("answer", data, marks=marks)
         lit = [i for i in wanted if "error" not in marks[i]]
         lights = await in_thread(LIGHTS, lambda: {i: packed_light(session, recipe, i, "ranlen") for i in lit})
+        for i in lit:
+            marks[i]["part"] = await in_thread(AREAS, editing.part, session, recipe.subjects[i], models.segmenter()[0])
         yield answer("answer", data, marks=marks, lights=lights, done=True)
     except (PromptError, weights.WeightsError, images.ImageError) as error:  # the mask so far stays
         yield answer("answer", data, error=sentence(error))

@@ -62,12 +62,14 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
         kind: "gain" or "curves"; steps: how many curves; box: where the photo can change, and a cell around it, which a
         larger copy of the photo interpolates from; grey: of the photo; shoulder and desaturation: of the light;
         maps: as `_packed`, (steps * h, w, 3), of the box, or of the whole photo where the field is coarser than that;
-        window: likewise, (h, w, 1), or none.
+        attenuation: likewise, (h, w, 1), or none.
     """
     size = photo.size
     maps = _fitting(lighting.field.maps, size)
-    window = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
-    reached = np.ones(size, bool) if window is None else cv2.dilate((window > 0).astype(np.uint8), AROUND) == 1
+    attenuation = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
+    reached = (
+        np.ones(size, bool) if attenuation is None else cv2.dilate((attenuation > 0).astype(np.uint8), AROUND) == 1
+    )
     box = _box(reached)
     part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
     whole = maps.shape[-2:] != size
@@ -84,7 +86,7 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
         "desaturation": float(lighting.field.desaturation),
         "whole": whole,
         "maps": _packed(rows),
-        "window": None if window is None else _packed(window[part][..., None]),
+        "attenuation": None if attenuation is None else _packed(attenuation[part][..., None]),
     }
 
 

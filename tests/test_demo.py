@@ -51,6 +51,9 @@ class Finder:
         core[y - 10 : y + 10, x - 10 : x + 10] = True
         return core
 
+    def part(self, prepared, prompts):
+        return 2 + prompts.level, 5
+
 
 NOBODY = None  # no edit asks for a segmenter
 
@@ -164,6 +167,24 @@ def test_a_frame_asks_afresh_and_parts_ask_again_at_another_level(session):
     assert len(finder.asked) == 9
     with pytest.raises(MaskError, match="empty"):
         editing.areas(session, subject([larger]), finder)
+
+
+def test_a_question_about_another_photo_or_one_whose_file_is_gone_is_not_answered(session, ask):
+    questions = (handlers.on_edit, handlers.on_compare, handlers.on_save, handlers.on_mask)
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": "of another photo"})) == [{"lost": True}]
+    *_, said = ask(handlers.on_edit, session, asks(CLICK) | {"key": session.key})
+    assert said["done"]
+    session.path.unlink()
+    for question in questions:
+        assert list(ask(question, session, asks(CLICK) | {"key": session.key})) == [{"lost": True}]
+
+
+def test_which_part_a_subject_is_is_told_with_its_light(session, ask):
+    click, smaller = {"tool": "subject", "at": [0.5, 0.5]}, {"tool": "part", "larger": False}
+    for done, part in (([click], [2, 5]), ([click, smaller], [1, 5]), (CLICK, None), ([*CLICK, smaller], None)):
+        *_, said = ask(handlers.on_edit, session, asks(done), Finder())
+        assert said["marks"]["0"]["part"] == part
 
 
 def test_the_soft_edge_suits_what_was_found_and_what_was_drawn(session):
@@ -378,16 +399,16 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     packed = serialization.packed_light(light, session.view)
     left, top, width, height = packed["box"]
     part = (slice(top, top + height), slice(left, left + width))
-    window = light.attenuation[0, 0].numpy()
-    assert np.abs(unpack(packed["window"])[..., 0] - window[part]).max() <= 0.5 / 4095 + 1e-6
-    assert not np.delete(np.delete(window, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
+    attenuation = light.attenuation[0, 0].numpy()
+    assert np.abs(unpack(packed["attenuation"])[..., 0] - attenuation[part]).max() <= 0.5 / 4095 + 1e-6
+    assert not np.delete(np.delete(attenuation, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
     lit = retouch.render(session.view, light, 2.0)
     assert serialization.changed(session.view, lit)[2] <= width
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
         expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
-        near = cv2.dilate((window > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
+        near = cv2.dilate((attenuation > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
         assert (np.abs(maps - expected).max(2)[near[part] > 0] <= step / 2 + 1e-6).all()
         assert near.any(1).sum() == height
     assert len(json.dumps(packed)) < 200_000

@@ -345,6 +345,12 @@ def test_of_pages_the_first_full_one_is_lit_and_the_others_stay(tmp_path):
     assert np.array_equal(last, scene()[::-1])
 
 
+def test_a_layout_that_is_not_read_is_not_called_damaged(tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff_of(np.moveaxis(scene(), 2, 0).copy(), planarconfig="separate", tile=(64, 64)))
+    with pytest.raises(ImageError, match="or of a layout that libvips does not read"):
+        images.read(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("pixels", [scene().astype(np.float32) / 255, scene().astype(np.uint32)])
 def test_numbers_that_are_no_8_or_16_bits_are_refused_by_name(pixels, tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff_of(pixels))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ranlen.io.images import Photo
+from ranlen.masks.shapes import disc
 from ranlen.models import weights
 from ranlen.segment import Prompts, checkpoints, sam
 from ranlen.segment.brighten import brightened
@@ -50,6 +51,20 @@ def test_the_largest_sensible_mask_is_chosen_and_levels_step_from_it():
     assert sam.choose([0.9, 0.05, 0.12], [0.8, 0.2, 0.4]) == 0  # unless nothing else makes sense
     assert sam.choose([0.0, 0.0, 1.0], stable) in (0, 1, 2)
     assert sam.choose([0.2], [0.1], 3) == 0
+
+
+def test_which_part_the_answer_is_is_told_from_the_smallest(random_sam, monkeypatch):
+    photo, _ = disc_photo()
+    prepared = random_sam.prepare(photo)
+    nested = np.stack([disc(prepared.inner, (128, 96), radius) for radius in (60, 20, 40)])
+    monkeypatch.setattr(random_sam, "_masks", lambda *given, several: (nested, [0.95] * 3))
+    seen = []
+    for level in (1, 0, -1, -2):
+        prompts = Prompts(inside=(CENTER,), level=level)
+        seen.append((random_sam.part(prepared, prompts), int(random_sam.segment(prepared, prompts).sum())))
+    assert [part for part, _ in seen] == [(3, 3), (3, 3), (2, 3), (1, 3)]  # a larger one there is not
+    sizes = [size for _, size in seen]
+    assert sizes[0] == sizes[1] > sizes[2] > sizes[3]
 
 
 def test_sam_sees_a_dark_photo_bright_and_without_its_noise():

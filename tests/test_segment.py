@@ -106,6 +106,11 @@ def test_a_small_correction_changes_nothing_far_from_it():
     assert iou(after, first) > 0.85
 
 
+def test_each_level_is_a_part():
+    parts = [GrabCut().part(None, Prompts(inside=((1, 1),), level=level)) for level in (-2, -1, 0, 1, 2)]
+    assert parts == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
 def test_levels_step_through_sizes():
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     radius = np.hypot(x - 160, y - 120)

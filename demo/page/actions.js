@@ -2,7 +2,7 @@
 
 import { blank } from './recipe.js';
 import { PRESETS, LARGEST, SMALLEST, clamp, round } from './settings.js';
-import { hasParts, isMarked, subjectOf } from './store.js';
+import { hasParts, isMarked, partOf, subjectOf } from './store.js';
 
 export function createActions({ $, store, editing, stage, files, wipe, limits }) {
   const { setSubject, addEdit, addSubject, removeSubject, undo, redo } = editing;
@@ -16,7 +16,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const scale = (factor) => resize(store.state.sizes[store.state.tool] * factor);
   const hold = (holding) => store.set({ holding });
   const show = (mode) => { if (store.state.photo) store.set({ mode, pointerAt: null }); };
-  const choose = (current) => store.set({ current });
+  const choose = (current) => store.set({ current, merging: '' });
   const preset = (name) => setSubject(PRESETS[name]);
   const network = (backbone) => editing.commit({ ...store.state.recipe, backbone });
   const useTool = (tool) => { pick(tool); show('select'); };
@@ -32,11 +32,12 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
+    auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-app').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
-    smaller: () => addEdit({ tool: 'part', larger: false }), larger: () => addEdit({ tool: 'part', larger: true }),
+    smaller: () => addEdit({ tool: 'part', larger: false }, 'part'), larger: () => addEdit({ tool: 'part', larger: true }, 'part'),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
     grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
     clear: editing.clear,
@@ -46,8 +47,12 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
   const can = {                              // the others always
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
     close: hasPhoto, startover: isMarked,
+    auto: (state) => hasPhoto(state) && subjectOf(state).degree !== limits.settings.degree.default,
+    copy: (state) => isMarked(state) && Boolean(navigator.clipboard?.write),
     save: (state) => isMarked(state) && !state.saving, saverecipe: isMarked, savemask: marked, loadmask: hasPhoto, loadrecipe: hasPhoto,
-    invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked, smaller: hasParts, larger: hasParts,
+    invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked,
+    smaller: (state) => hasParts(state) && (partOf(state)?.[0] ?? 2) > 1,
+    larger: (state) => hasParts(state) && (partOf(state) === null || partOf(state)[0] < partOf(state)[1]),
     add: (state) => state.photo && marked(state) && state.recipe.subjects.length < limits.subjects,
     remove: (state) => state.recipe.subjects.length > 1,
   };
@@ -69,6 +74,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['+', 'A larger part of the subject', () => act('larger')],
     ['I', 'Invert the mask', () => act('invert')],
     ['O', 'Show or hide the areas', () => act('areas')],
+    ['A', 'As much light as the network proposes', () => act('auto')],
     [',', 'A little less light', () => nudge(-0.01)],
     ['.', 'A little more light', () => nudge(0.01)],
     ['←', 'Before and after: the line to the left', () => shift(-1)],
@@ -87,7 +93,8 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
 }
 
 const ALSO = [['↑ ↓ ← →', 'Select: move a cross; with ⇧, finely'], ['Enter', 'Mark what is under the cross; with ⇧, not this'],
-  ['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl S', 'Save at full size'], ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
+  ['Ctrl Z', 'Undo'], ['Ctrl ⇧ Z', 'Redo'], ['Ctrl S', 'Save at full size'], ['Ctrl C', 'Copy the lit picture'],
+  ['Space', 'Hold and drag: move the photo'], ['Wheel', 'Zoom'],
   ['Right button, Alt', 'Not this; erase']];
 const ALIASES = { '=': '+', arrowleft: '←', arrowright: '→' };
 
@@ -101,6 +108,7 @@ export function listenToKeys(element, $, store, { act, keys, hold, sheet }) {
       if (key === 'z') act(event.shiftKey ? 'redo' : 'undo');
       else if (key === 'y') act('redo');
       else if (key === 's') act('save');
+      else if (key === 'c' && event.target.tagName === 'CANVAS') act('copy');
       else return;
     } else if (key === ' ') {
       if (event.target.tagName !== 'CANVAS') return;

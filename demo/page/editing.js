@@ -41,9 +41,9 @@ export function createEditing(store, limits) {
     return Object.fromEntries(Object.entries(limits.settings).filter(([name, each]) => subject[name] === each[was]).map(([name, each]) => [name, each[is]]));
   }
   function replaceEdits(edits) { setSubject({ edits, ...suiting(subjectOf(store.state), edits) }); }
-  function addEdit(edit) {
+  function addEdit(edit, name) {
     const { edits } = subjectOf(store.state);
-    if (edits.length) setSubject({ edits: [...edits, edit] });
+    if (edits.length) setSubject({ edits: [...edits, edit] }, name);
     else replaceEdits([edit]);
   }
   const clear = () => replaceEdits([]);

@@ -2,13 +2,14 @@
 // more, after a restart for one, is sent again.
 
 import { WHOLE } from './geometry.js';
+import { PHOTO, only } from './kept.js';
 import { adopt, blank, plain } from './recipe.js';
 import { isMarked, isUnsaved } from './store.js';
 
 const MOST_RECIPE = 20 * 2 ** 20;            // bytes
 
 // `confirmed(words, choices)` gives the choice that the visitor takes, '' for none.
-export function createFiles({ store, server, editing, limits, confirmed }) {
+export function createFiles({ store, server, editing, picture, limits, confirmed }) {
   const warn = (error) => store.set({ notice: { text: error.message } });
   const still = new Set();                   // what waits until the server has the photo again
 
@@ -46,9 +47,7 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
       marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null,
     });
   }
-  function photoOf({ bitmap, picture, name, size, key, source }) {
-    return { bitmap, width: bitmap.width, height: bitmap.height, picture, name, size, key, source };
-  }
+  const photoOf = (said) => ({ ...only(PHOTO, said), bitmap: said.bitmap, width: said.bitmap.width, height: said.bitmap.height });
 
   function sendAgain({ lost, photo, opening }) {
     if (!lost || opening) return;
@@ -120,7 +119,19 @@ export function createFiles({ store, server, editing, limits, confirmed }) {
     });
   });
 
-  return { openFile, open, close, restore, openRecipe, saveRecipe, openMask, save };
+  // The lit picture as it is shown, for another program; its size is said, since the file has more pixels.
+  async function copy() {
+    const { photo } = store.state, canvas = Object.assign(document.createElement('canvas'), { width: photo.width, height: photo.height });
+    canvas.getContext('2d').drawImage(picture.lit(), 0, 0);
+    const png = new Promise((done) => { canvas.toBlob(done, 'image/png'); });
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': png })]);
+      const all = photo.size[0] > photo.width ? ` "Save" writes all ${photo.size[0]} × ${photo.size[1]} pixels.` : '';
+      store.set({ notice: { text: `Copied ${photo.width} × ${photo.height} pixels.${all}`, good: true } });
+    } catch (error) { warn({ message: `The browser did not copy it: ${error.message}` }); }
+  }
+
+  return { copy, openFile, open, close, restore, openRecipe, saveRecipe, openMask, save };
 }
 
 // How far a file has gone, either way.

@@ -76,8 +76,8 @@ function claimed(session) {
 const STEPS = ['recipe', 'current', 'past', 'future', 'saved'], VIEW = ['mode', 'tool', 'sizes', 'view', 'learnt'];
 const WORK = [...STEPS, ...VIEW];
 const PAUSE = 200;                           // milliseconds between writes
-const PHOTO = ['source', 'picture', 'name', 'size', 'key'];
-const only = (names, from) => Object.fromEntries(names.map((name) => [name, from[name]]));
+export const PHOTO = ['source', 'picture', 'name', 'size', 'key'];
+export const only = (names, from) => Object.fromEntries(names.map((name) => [name, from[name]]));
 
 export function createKeeping(store, kept) {
   let written = null, wanted = false, writing = false;

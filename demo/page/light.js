@@ -6,13 +6,13 @@ const SHADER = `
 precision highp float;
 precision highp int;
 precision highp sampler2DArray;
-uniform sampler2D photo, fade;
+uniform sampler2D photo, attenuation;
 uniform sampler2DArray maps;
 uniform ivec2 corner;
 uniform int height;
 uniform vec2 first, pace;
 uniform vec4 reach;
-uniform vec2 mapRange, fadeRange;
+uniform vec2 mapRange, attenuationRange;
 uniform float degree, shoulder, desaturation;
 out vec4 colour;
 const vec3 GREY = vec3(0.2989, 0.587, 0.114);
@@ -34,16 +34,16 @@ vec3 map(ivec2 at, int i) {
 #endif
 }
 
-float window(ivec2 at) {
+float openAt(ivec2 at) {
 #ifdef TILE
   vec2 cell = placeOf(at) - vec2(corner) - 0.5;   // by hand: a GPU's own filter would leave a 256th of light in Area C
-  ivec2 low = ivec2(floor(cell)), last = textureSize(fade, 0) - 1;
+  ivec2 low = ivec2(floor(cell)), last = textureSize(attenuation, 0) - 1;
   vec4 near;
-  for (int i = 0; i < 4; i++) near[i] = texelFetch(fade, clamp(low + ivec2(i & 1, i >> 1), ivec2(0), last), 0).r;
+  for (int i = 0; i < 4; i++) near[i] = texelFetch(attenuation, clamp(low + ivec2(i & 1, i >> 1), ivec2(0), last), 0).r;
   vec2 share = cell - vec2(low), rows = mix(near.xz, near.yw, share.x);
   return mix(rows.x, rows.y, share.y);
 #else
-  return texelFetch(fade, at - corner, 0).r;
+  return texelFetch(attenuation, at - corner, 0).r;
 #endif
 }
 
@@ -51,8 +51,8 @@ void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   at.y = height - 1 - at.y;
   vec3 image = texelFetch(photo, at, 0).rgb;
-#ifdef FADED
-  float open = fadeRange.x + fadeRange.y * window(at);
+#ifdef ATTENUATED
+  float open = attenuationRange.x + attenuationRange.y * openAt(at);
 #else
   float open = 1.0;
 #endif
@@ -110,7 +110,7 @@ export function createRenderer(canvas, onLost) {
   const programs = new Map();                // by what is told apart when it is compiled: { program, at: places of uniforms }
   let original = null, tile = null;          // the photo, and the last tile of it, as `sourceOf` has them
   let drawn = null, around = null;           // the lights in `canvas`; the one that the photo lies around
-  let able = Boolean(gl && 'DecompressionStream' in window && compiled('FADED'));
+  let able = Boolean(gl && 'DecompressionStream' in window && compiled('ATTENUATED'));
   const live = () => able && !gl.isContextLost();
 
   canvas.addEventListener('webglcontextlost', (event) => { event.preventDefault(); able = false; onLost(); });
@@ -169,23 +169,23 @@ export function createRenderer(canvas, onLost) {
   // A light as the server sends it, ready to be rendered; whoever has it frees it.
   async function unpack(packed, photo) {
     if (!live()) return {};
-    const [values, window] = await Promise.all([valuesOf(packed.maps), packed.window && valuesOf(packed.window)]);
+    const [values, attenuation] = await Promise.all([valuesOf(packed.maps), packed.attenuation && valuesOf(packed.attenuation)]);
     const [rows, width] = packed.maps.size, height = rows / packed.steps;
     const light = { ...packed, reach: packed.whole ? [0, 0, photo.width, photo.height] : packed.box };
     light.maps = texture(gl.TEXTURE_2D_ARRAY, gl.LINEAR);
     gl.texImage3D(gl.TEXTURE_2D_ARRAY, 0, gl.RGB16F, width, height, packed.steps, 0, gl.RGB, gl.FLOAT, values);
     light.mapRange = [packed.maps.low, packed.maps.high - packed.maps.low];
-    if (window) {
-      light.fade = texture(gl.TEXTURE_2D, gl.LINEAR);
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16F, packed.window.size[1], packed.window.size[0], 0, gl.RED, gl.FLOAT, window);
-      light.fadeRange = [packed.window.low, packed.window.high - packed.window.low];
+    if (attenuation) {
+      light.attenuation = texture(gl.TEXTURE_2D, gl.LINEAR);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16F, packed.attenuation.size[1], packed.attenuation.size[0], 0, gl.RED, gl.FLOAT, attenuation);
+      light.attenuationRange = [packed.attenuation.low, packed.attenuation.high - packed.attenuation.low];
     }
     return light;
   }
   function free(light) {
     if (!gl) return;
     gl.deleteTexture(light.maps ?? null);
-    gl.deleteTexture(light.fade ?? null);
+    gl.deleteTexture(light.attenuation ?? null);
   }
 
   // The photo under a list of [light, subject], in `canvas`; where lights meet, the brighter one counts. Only where there
@@ -218,20 +218,20 @@ export function createRenderer(canvas, onLost) {
     gl.blitFramebuffer(0, 0, width, height, 0, canvas.height, width, canvas.height - height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
   }
   function renderLight(source, light, { degree }) {
-    const { program, at } = compiled(source.pace && 'TILE', light.fade && 'FADED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
+    const { program, at } = compiled(source.pace && 'TILE', light.attenuation && 'ATTENUATED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
     const [left, top, width, height] = source.pace ? [0, 0, source.width, source.height] : light.box;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.enable(gl.SCISSOR_TEST);
     gl.scissor(left, canvas.height - top - height, width, height);
     gl.useProgram(program);
-    [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.fade ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
+    [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.attenuation ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(target, each);
     });
     gl.activeTexture(gl.TEXTURE0);
     gl.uniform1i(at.photo, 0);
-    gl.uniform1i(at.fade, 1);
+    gl.uniform1i(at.attenuation, 1);
     gl.uniform1i(at.maps, 2);
     gl.uniform2i(at.corner, light.box[0], light.box[1]);
     gl.uniform1i(at.height, canvas.height);
@@ -241,7 +241,7 @@ export function createRenderer(canvas, onLost) {
     }
     gl.uniform4f(at.reach, ...light.reach);
     gl.uniform2f(at.mapRange, ...light.mapRange);
-    gl.uniform2f(at.fadeRange, ...(light.fadeRange ?? [0, 0]));
+    gl.uniform2f(at.attenuationRange, ...(light.attenuationRange ?? [0, 0]));
     gl.uniform1f(at.degree, degree);
     gl.uniform1f(at.shoulder, light.shoulder);
     gl.uniform1f(at.desaturation, light.desaturation);

@@ -51,7 +51,7 @@ export async function start({ element, props }) {
   const select = createSelect(store, main, picture, tiles, redraw);
   const compare = createCompare(store, server, renderer, tiles, limits.methods, $('.rl-compare'));
   const stage = createStage(store, { select, wipe, compare });
-  const files = createFiles({ store, server, editing, limits, confirmed: createAsking($('.rl-ask')) });
+  const files = createFiles({ store, server, editing, picture, limits, confirmed: createAsking($('.rl-ask')) });
   const actions = createActions({ $, store, editing, stage, files, wipe, limits });
 
   createPanel({ element, $, $$, store, editing, actions, stage, limits });

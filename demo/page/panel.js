@@ -2,7 +2,7 @@
 
 import { areasKey } from './recipe.js';
 import { LARGEST, PRESETS, SMALLEST, clamp, round } from './settings.js';
-import { hasParts, isWaiting, subjectOf } from './store.js';
+import { hasParts, isWaiting, partOf, subjectOf } from './store.js';
 
 const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the feather lies
 const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', bounding_box: 'Drag a box around the subject',
@@ -53,6 +53,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   const inputs = (name) => ['range', 'number'].map((type) => $(`input[type=${type}][data-of=${name}]`));
   for (const [name, { default: usual, min, most, scale, step }] of settings) {
     const [range, number] = inputs(name);
+    range.style.setProperty('--usual', (usual - min) / (most - min));
     for (const each of [range, number]) Object.assign(each, { min: min * scale, max: most * scale, step });
     range.addEventListener('input', () => { slide(true); editing.setSubject({ [name]: round(range.value / scale) }, name); });
     for (const end of ['change', 'pointerup', 'pointercancel']) range.addEventListener(end, () => { editing.endMerge(); slide(false); });
@@ -105,6 +106,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     $('.rl-size').hidden = !sizes[tool] || mode !== 'select';
     if (sizes[tool]) $('[data-size]').value = 100 * Math.log(sizes[tool] / SMALLEST) / Math.log(LARGEST / SMALLEST);
     $('.rl-parts').hidden = !hasParts(state);
+    $('.rl-part').textContent = partOf(state)?.join(' of ') ?? '';
     $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
       const chip = button(String(i + 1), { subject: i }, `Subject ${i + 1}${one.edits.length ? '' : ', not marked yet'}`);
       chip.title = `Subject ${i + 1}`;

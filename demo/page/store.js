@@ -1,8 +1,8 @@
 // What the page knows. Whoever changes a field says so with `set`; whoever shows one is told by `subscribe`; nothing else
 // is shared. A value is never changed in place: a new one is set.
 
-import { blank } from './recipe.js';
-import { CIRCLE } from './settings.js';
+import { areasKey, blank } from './recipe.js';
+import { CIRCLE, clamp } from './settings.js';
 
 export function createStore(fields) {
   let state = Object.freeze({ ...fields }), changed = new Set(), telling = false;
@@ -45,7 +45,7 @@ export const fieldsOf = (limits) => ({
   merging: '',          // the name of the last step, while those of the same name still join it
   saved: null,          // the recipe that was saved last, or that the photo came with
 
-  marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, edits: those that made them }
+  marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, part: [which, of how many] or null, edits: those that made them }
   shown: new Map(),     // by a subject's id: its latest light, until a newer one comes
   pending: null,        // { subjects } whose areas and lights are asked for
   exact: null,          // the server's own frame of this recipe: { box, bitmap }, both null where nothing changes
@@ -86,3 +86,16 @@ export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
 export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
   subjectOf(state).edits.some((edit) => edit.tool === 'bounding_box' || (edit.tool === 'subject' && edit.add !== false));
+
+// Which of how many parts of what was clicked the subject is, from the smallest: as the server said, or from what it said
+// before the last steps; null while nobody knows.
+export function partOf(state) {
+  const subject = subjectOf(state);
+  for (let { edits } = subject, steps = 0; ;) {
+    const part = state.marks.get(areasKey({ ...subject, edits }))?.part, last = edits[edits.length - 1];
+    if (part) return [clamp(part[0] + steps, 1, part[1]), part[1]];
+    if (last?.tool !== 'part') return null;
+    steps += last.larger ? 1 : -1;
+    edits = edits.slice(0, -1);
+  }
+}

@@ -25,6 +25,7 @@ from ranlen.io.colour import Code, ColourError
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
 MAX_PIXELS = min(178_000_000, int(os.environ.get("RANLEN_MAX_PIXELS") or 178_000_000))
 MAX_METADATA = 8 * 1024**2  # bytes of a profile, or of EXIF: printers' profiles have three million at most
+UNREADABLE = "the file is damaged or cut short, or of a layout that libvips does not read"
 SENSOR = (b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb")  # what is not quite a TIFF
 
 Image.init()  # all readers, or asking for one by name fails
@@ -272,7 +273,7 @@ def _lazy(load: Callable[..., pyvips.Image], data: bytes, **options: int) -> pyv
     try:
         return load(data, fail_on="error", **options)
     except pyvips.Error:
-        raise ImageError("the file is damaged or cut short, or of a layout that libvips does not read") from None
+        raise ImageError(UNREADABLE) from None
 
 
 def _array(image: pyvips.Image) -> np.ndarray:
@@ -280,7 +281,7 @@ def _array(image: pyvips.Image) -> np.ndarray:
     try:
         pixels = image.write_to_memory()
     except pyvips.Error:
-        raise ImageError("the file is damaged or cut short") from None
+        raise ImageError(UNREADABLE) from None
     return np.frombuffer(pixels, kind).reshape(image.height, image.width, image.bands)
 
 

@@ -26,31 +26,31 @@ def again(photo: Photo) -> Callable[[], bytes]:
     """What gives the file that a photo came from, with its pixels as they are now; of a JPEG, it holds the changes."""
     assert photo.file is not None
     data, found = photo.file.data, photo.file.found
+    if found.kind != "JPEG":
+        return functools.partial(_again, photo, data, found)
+    data = jpeg.ended(data)
+    before = decode.picture(data).channels
+    after = _stored(before, decode.turned_back(photo.pixels, found.orientation), found)
+    return functools.partial(jpeg.rewrite, data, jpeg.changes(data, before, after))
+
+
+def _again(photo: Photo, data: bytes, found: Picture) -> bytes:
     pixels = decode.turned_back(photo.pixels, found.orientation)
-    bands = found.channels.shape[2]
-    if found.kind == "JPEG" or found.inks or bands > 4:  # what a photo does not hold is read once more
-        data = jpeg.ended(data) if found.kind == "JPEG" else data
-        before = decode.picture(data).channels
-        after = _stored(before, pixels, found)
-        if found.kind == "TIFF":
-            return functools.partial(tiff.rewrite, data, after)
-        return functools.partial(jpeg.rewrite, data, jpeg.changes(data, before, after))
+    if found.inks or found.channels.shape[2] > 4:  # what a photo does not hold is read once more
+        return tiff.rewrite(data, _stored(decode.picture(data).channels, pixels, found))
     alpha = None if photo.alpha is None else decode.turned_back(photo.alpha[..., None], found.orientation)
     channels = _channels(pixels, alpha, photo.grey)
-    if found.kind == "PNG":
-        return functools.partial(png.rewrite, data, channels)
-    if found.kind == "TIFF":
-        return functools.partial(tiff.rewrite, data, channels)
+    if found.kind in ("PNG", "TIFF"):
+        return (png if found.kind == "PNG" else tiff).rewrite(data, channels)
+    if found.kind == "BMP":
+        return _bmp_again(data, channels)
     block = exif.without_thumbnail(found.exif) if found.exif else None
+    if found.kind == "AVIF":
+        return _avif(channels, found.icc, block, found.xmp, found.bits)
     icc = None if found.code else found.icc
     if found.kind == "WEBP":
-        how = {} if found.lossy else {"lossless": True}
-        return functools.partial(_webp, channels, icc, block, found.xmp, how)
-    if found.kind == "HEIF":
-        return functools.partial(_heif, channels, icc, block, found.xmp, found)
-    if found.kind == "AVIF":
-        return functools.partial(_avif, channels, found.icc, block, found.xmp, found.bits)
-    return functools.partial(_bmp_again, data, channels)
+        return _webp(channels, icc, block, found.xmp, {} if found.lossy else {"lossless": True})
+    return _heif(channels, icc, block, found.xmp, found)
 
 
 def new(photo: Photo, kind: str, quality: int) -> bytes:
@@ -110,7 +110,7 @@ def _webp(
 
 
 def _avif(
-    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 92
+    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, bits: int, quality: int = 98
 ) -> bytes:
     return avif.encode(_coloured(channels), icc, block, xmp, bits=bits, quality=quality)
 

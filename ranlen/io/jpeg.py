@@ -6,6 +6,7 @@ of the blocks that it touches; all others, tables, sampling, scans and markers s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import struct
@@ -208,34 +209,19 @@ def _add(file: Any, slots: list[int], change: np.ndarray, top: int, left: int) -
         np.copyto(part_of_it, np.clip(part_of_it + waves, -1023, 1023), where=waves != 0)
 
 
-def _file(data: bytes) -> Any:
-    """A file with a name that holds bytes for as long as one is within; in memory where the system can."""
-    return _InMemory(data) if hasattr(os, "memfd_create") else _InFolder(data)
-
-
-class _InMemory:
-    def __init__(self, data: bytes) -> None:
-        self.handle = os.memfd_create("ranlen")
-        with open(self.handle, "wb", closefd=False) as file:
+@contextlib.contextmanager
+def _file(data: bytes) -> Iterator[str]:
+    """The name of a file that holds bytes for as long as one is within; in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        with open(os.memfd_create("ranlen"), "wb") as file:
             file.write(data)
-
-    def __enter__(self) -> str:
-        return f"/proc/self/fd/{self.handle}"
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.handle)
-
-
-class _InFolder:
-    def __init__(self, data: bytes) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        (Path(self.folder.name) / "a").write_bytes(data)
-
-    def __enter__(self) -> str:
-        return str(Path(self.folder.name) / "a")
-
-    def __exit__(self, *_: object) -> None:
-        self.folder.cleanup()
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a"
+            path.write_bytes(data)
+            yield str(path)
 
 
 def _parts(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:

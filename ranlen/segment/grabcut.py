@@ -42,7 +42,7 @@ from ranlen.masks import boolean
 from ranlen.masks.shapes import rectangle
 from ranlen.segment import edges
 from ranlen.segment.brighten import brightened
-from ranlen.segment.prompts import PromptError, Prompts, check_prompts
+from ranlen.segment.prompts import MOST_STEPS, PromptError, Prompts, check_prompts
 
 ITERATIONS = 3
 WORK = 240  # square root of the pixels that are cut: 320 x 180 of a wide photo
@@ -123,6 +123,10 @@ class GrabCut:
             raise PromptError("nothing was found there: click the subject, or draw a larger box around it")
         mask = closer(edges.refine(mask, prepared.guide, prepared.guide.shape[:2], BAND), prepared, prompts)
         return boolean.resized(mask, prepared.size)
+
+    def part(self, prepared: Prepared, prompts: Prompts) -> tuple[int, int]:
+        """Which of the circles of several sizes it began with."""
+        return prompts.level + MOST_STEPS + 1, 2 * MOST_STEPS + 1
 
 
 def closer(mask: np.ndarray, prepared: Prepared, prompts: Prompts) -> np.ndarray:

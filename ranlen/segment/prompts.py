@@ -10,6 +10,8 @@ import numpy as np
 from ranlen.geometry import Box, Point, Size
 from ranlen.io.images import Photo
 
+MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
+
 
 @dataclass(frozen=True)
 class Prompts:
@@ -41,6 +43,10 @@ class Segmenter(Protocol):
 
     def segment(self, prepared: Any, prompts: Prompts) -> np.ndarray:
         """The subject as booleans (H, W) of the photo's size; raises `PromptError` for prompts that say nothing."""
+        ...
+
+    def part(self, prepared: Any, prompts: Prompts) -> tuple[int, int]:
+        """Which of how many parts that answer is, from the smallest: (2, 3) where a level of -1 and of 1 change it."""
         ...
 
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from ranlen.geometry import Size
 from ranlen.masks.edits import BoundingBox, Click, Edit, Part, Prompt, pixel
-from ranlen.segment.prompts import Prompts
-
-MOST_STEPS = 2  # to a larger or smaller part: from the largest of three to the smallest
+from ranlen.segment.prompts import MOST_STEPS, Prompts
 
 Question = tuple[Prompt, ...]  # the edits that a segmenter answers
 Answers = Mapping[Question, np.ndarray]  # masks (H, W) by question; each is asked with the one before in hand

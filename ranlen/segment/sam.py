@@ -132,19 +132,34 @@ class Sam:
         # One click may mean a button, a shirt or a person: SAM gives three masks. More prompts mean one thing.
         points = len(prompts.inside) + len(prompts.outside)
         ambiguous = points == 1 and prompts.box is None and prompts.mask is None
-        logits, _ = self._decode(prepared, prompts, several=ambiguous or prompts.level != 0)
-        height, width = prepared.inner
-        logits = F.interpolate(logits[None], scale_factor=4, mode="bilinear")[0, :, :height, :width]
-        masks, stable = (logits > 0).cpu().numpy(), stability(logits)
-        if ambiguous and prompts.inside:
-            at = tuple(int(prompts.inside[0][1 - i] * prepared.inner[i] / prepared.size[i]) for i in (0, 1))
-            stable = [s if piece(mask, at) >= MOSTLY else 0.0 for s, mask in zip(stable, masks, strict=True)]
+        masks, stable = self._masks(prepared, prompts, several=ambiguous or prompts.level != 0)
         mask = masks[choose(masks.mean((1, 2)).tolist(), stable, prompts.level)]
         if mask.any():
             mask = edges.refine(edges.without_specks(mask), prepared.guide, prepared.size)
         if not mask.any():  # in a photo of one pixel, refining may leave none
             raise PromptError("nothing was found there: click the subject again, or draw a box around it")
         return mask
+
+    @torch.inference_mode()
+    def part(self, prepared: Prepared, prompts: Prompts) -> tuple[int, int]:
+        """Which of SAM's three masks the answer is; where one alone was asked for, the one that would be chosen."""
+        check_prompts(prompts, prepared.size)
+        masks, stable = self._masks(prepared, prompts, several=True)
+        areas = masks.mean((1, 2)).tolist()
+        chosen = choose(areas, stable, prompts.level)
+        return sorted(range(len(areas)), key=areas.__getitem__).index(chosen) + 1, len(areas)
+
+    def _masks(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[np.ndarray, list[float]]:
+        """Masks (K, h, w), and how stable each is: 0 where the only click has not most of it."""
+        logits, _ = self._decode(prepared, prompts, several=several)
+        height, width = prepared.inner
+        logits = F.interpolate(logits[None], scale_factor=4, mode="bilinear")[0, :, :height, :width]
+        masks, stable = (logits > 0).cpu().numpy(), stability(logits)
+        only = len(prompts.inside) == 1 and not prompts.outside and prompts.box is None and prompts.mask is None
+        if several and only:
+            at = tuple(int(prompts.inside[0][1 - i] * prepared.inner[i] / prepared.size[i]) for i in (0, 1))
+            stable = [s if piece(mask, at) >= MOSTLY else 0.0 for s, mask in zip(stable, masks, strict=True)]
+        return masks, stable
 
     def _decode(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, Tensor]:
         """Logits (K, h, w) in the padded square, and the IoUs (K,) that SAM expects."""

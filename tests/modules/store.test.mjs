@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { createStore } from '../../demo/page/store.js';
+import { areasKey, blank } from '../../demo/page/recipe.js';
+import { createStore, fieldsOf, partOf } from '../../demo/page/store.js';
+import { limits, prompt, stroke } from './limits.mjs';
 
 test('only who asked for a field is told of it, and only when it changed', () => {
   const store = createStore({ a: 1, b: 2 }), told = [];
@@ -58,4 +60,18 @@ test('a field that is not there is an error, and nobody writes a field past the 
     assert.throws(() => { store.state.a = value; }, TypeError);
     store.set({ a: value });
   }
+});
+
+test('which part a subject is, is known from the answer, or worked out from the one before the last steps', () => {
+  const [larger, smaller] = [true, false].map((each) => ({ tool: 'part', larger: each }));
+  const recipe = blank(limits), subject = (edits) => ({ ...recipe.subjects[0], edits });
+  const marks = new Map([[areasKey(subject([prompt])), { part: [2, 3] }], [areasKey(subject([stroke])), { part: null }]]);
+  const at = (...edits) => partOf({ ...fieldsOf(limits), marks, recipe: { ...recipe, subjects: [subject(edits)] } });
+  assert.deepEqual(at(prompt), [2, 3]);
+  assert.deepEqual(at(prompt, larger), [3, 3]);
+  assert.deepEqual(at(prompt, larger, smaller), [2, 3]);
+  assert.deepEqual(at(prompt, larger, larger), [3, 3]);
+  assert.equal(at(stroke), null);
+  assert.equal(at(prompt, stroke), null);
+  assert.equal(at(), null);
 });

@@ -155,6 +155,27 @@ def test_a_dropped_and_a_pasted_photo_open(visit, photo):
         page.wait_for_function("n => document.querySelector('.rl-name').textContent.startsWith(n)", arg=name)
 
 
+def test_the_lit_picture_can_be_copied(visit, photo):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    upload(page, photo)
+    page.focus(".rl-main")
+    page.keyboard.press("Control+c")  # nothing is lit yet
+    exact(page, lambda: click(page))
+    page.focus(".rl-main")
+    page.keyboard.press("Control+c")
+    page.wait_for_selector("text=Copied 400 × 300 pixels.")
+    data = page.evaluate(
+        """async () => {
+        const [item] = await navigator.clipboard.read();
+        const bitmap = await createImageBitmap(await item.getType('image/png'));
+        const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
+        canvas.getContext('2d').drawImage(bitmap, 0, 0);
+        return canvas.toDataURL('image/png').split(',')[1]; }"""
+    )
+    assert np.array_equal(np.array(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")), pixels(page))
+
+
 def test_visitors_see_only_their_own_photo(visit, photo, tmp_path):
     other = tmp_path / "other.png"
     Photo(np.full((200, 200, 3), (10, 20, 90), np.uint8)).write(other)

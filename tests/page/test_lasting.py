@@ -23,7 +23,7 @@ def frame_of(photo, page):
     """The server's own picture of what the page says was done."""
     done = parse_recipe(page.evaluate(f"() => {EDITOR}.recipe()"))
     session = editing.open_photo(photo)
-    return editing.light(session, done, session.view, models.segmenter()[0], models.load).pixels
+    return editing.light_subjects(session, done, session.view, models.segmenter()[0], models.load).pixels
 
 
 def shows_its_frame(page, photo):
@@ -88,7 +88,7 @@ def test_an_answer_that_breaks_off_is_asked_again(visit, balls, monkeypatch):
     monkeypatch.setattr(handlers, "marks_of", slow)
     page = visit()
     upload(page, balls)
-    page.click("[data-tool=click]")
+    page.click("[data-tool=circle]")
     page.mouse.click(*place(page, 0.325, 0.5))
     while not asked:
         page.wait_for_timeout(50)

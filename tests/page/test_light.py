@@ -104,3 +104,22 @@ def test_without_a_gpu_pictures_are_faded_while_the_slider_moves(visit, photo):
     faded = pixels(page)
     exact(page, page.mouse.up)
     assert 0 < np.abs(faded - pixels(page)).max() <= 3  # a mix of two pictures, and not the shader's
+
+
+def test_auto_goes_back_to_what_the_network_proposes(visit, photo):
+    page = visit()
+    upload(page, photo)
+    assert page.is_disabled("[data-act=auto]")
+    exact(page, lambda: click(page))
+    proposed = pixels(page)
+    page.fill("input[type=number][data-of=degree]", "1.7")
+    exact(page, lambda: page.press("input[type=number][data-of=degree]", "Enter"))
+    assert (pixels(page) != proposed).any()
+    exact(page, lambda: page.click("[data-act=auto]"))
+    assert np.array_equal(pixels(page), proposed)
+    assert page.is_disabled("[data-act=auto]")
+    page.click("[data-act=undo]:visible")
+    assert page.input_value("input[type=number][data-of=degree]") == "1.7"
+    page.focus(".rl-main")
+    page.keyboard.press("a")
+    assert page.input_value("input[type=number][data-of=degree]") == "1"

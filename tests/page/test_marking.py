@@ -104,6 +104,27 @@ def test_clicks_find_a_subject_and_take_back_what_is_not_part_of_it(visit, balls
     assert re.match(r"Area A [67] %", shares(page))
 
 
+def test_parts_say_where_they_stand_end_at_their_ends_and_a_run_is_one_step(visit, balls):
+    page = visit()
+    upload(page, balls)
+    click(page, 0.325, 0.5, tool="subject")
+    page.wait_for_selector(".rl-part:has-text('3 of 5')")
+    before = shares(page)
+    for _ in range(2):
+        page.click("[data-act=larger]")  # without waiting for an answer
+    page.wait_for_selector(".rl-part:has-text('5 of 5')")
+    assert page.is_disabled("[data-act=larger]")
+    idle(page)
+    assert page.inner_text(".rl-part") == "5 of 5"
+    page.click("[data-act=smaller]")
+    page.wait_for_selector(".rl-part:has-text('4 of 5')")
+    assert page.is_enabled("[data-act=larger]")
+    page.click("[data-act=undo]:visible")
+    idle(page)
+    assert page.inner_text(".rl-part") == "3 of 5"
+    assert shares(page) == before
+
+
 def test_a_box_is_a_question_too_and_its_answer_has_parts(visit, photo):
     page = visit()
     upload(page, photo)

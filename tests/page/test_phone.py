@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser import IN_BROWSER, PHONE, exact, idle, pixels, place, shares, upload
 
 pytestmark = IN_BROWSER
@@ -65,3 +67,21 @@ def test_with_a_mouse_every_button_can_be_hit(visit, photo):
     assert len(buttons) > 40
     for button in buttons:
         assert reach(button) >= 36, button.get_attribute("aria-label") or button.inner_text()
+
+
+@pytest.mark.parametrize("options", [PHONE, {"viewport": {"width": 320, "height": 640}}, {}])
+def test_a_message_stands_over_no_button(visit, photo, tmp_path, options):
+    page = visit(**options)
+    upload(page, photo)
+    page.click("[data-tool=brush]")
+    (tmp_path / "fake.png").write_bytes(b"this is no photo")
+    page.set_input_files("#photo", tmp_path / "fake.png")
+    page.wait_for_selector(".rl-toast:visible")
+    covered = page.evaluate(
+        """() => {
+        const [one, ...others] = [document.querySelector('.rl-toast'), ...document.querySelectorAll('button, input')]
+          .map((each) => [each, each.getBoundingClientRect()]);
+        const meets = (a, b) => b.width && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+        return others.filter(([, box]) => meets(one[1], box)).map(([each]) => each.outerHTML.slice(0, 80)); }"""
+    )
+    assert covered == []

@@ -22,7 +22,7 @@ def slow(monkeypatch):
 
     class Slow:
         name = "slow"
-        segment = staticmethod(chosen.segment)
+        segment, part = staticmethod(chosen.segment), staticmethod(chosen.part)
 
         def prepare(self, view):
             begun.set()
