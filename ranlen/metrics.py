@@ -23,7 +23,7 @@ from ranlen.rendering.fields import GREY
 PROFILE_BINS = 24
 DARKEST = 0.05  # share of Area A that should be black, if anything is
 LIFTED = 8 / 255  # grey value by which black has to be above the reference's to look lifted
-PROFILE_REACH = 0.5  # the transition's profile starts this many widths inside A and ends as many inside C
+PROFILE_REACH = 0.5  # the feather's profile starts this many widths inside A and ends as many inside C
 
 
 def psnr(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
@@ -201,7 +201,7 @@ class ReferenceScorer:
         bins = torch.bucketize(self.mask.normalised_distance().flatten(1).cpu(), edges, right=True) - 1
         return [[(row == i).nonzero()[:, 0] for i in range(PROFILE_BINS)] for row in bins]
 
-    def transition_profile(self, light: Tensor) -> Tensor:
+    def feather_profile(self, light: Tensor) -> Tensor:
         """Median share of the reference's gain that was given, against the normalised distance from A to C: (N, bins).
 
         That is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
@@ -231,7 +231,7 @@ class ReferenceScorer:
         """
         image, reference, mask = self.image, self.reference, self.mask
         light = torch.log(tone(kept) / self._tone)
-        profile = self.transition_profile(light)
+        profile = self.feather_profile(light)
         change = (kept - image).abs().amax(1, keepdim=True) * (mask.c == 1)
         white = 254.5 / 255
         newly = ((kept.amax(1, keepdim=True) >= white) & (image.amax(1, keepdim=True) < white)).to(kept.dtype)
@@ -248,7 +248,7 @@ class ReferenceScorer:
             "psnr_b": psnr(kept, self._faded, mask.b),
             "peak_slope": peak_slope(profile),
             "non_monotonicity": non_monotonicity(profile),
-            "roughness": roughness(light, mask.b, mask.transition_width()),
+            "roughness": roughness(light, mask.b, mask.feather_width()),
             "psnr_c_raw": psnr(output, image, mask.c),
             "changed_c": region_mean((change >= 0.5 / 255).to(kept.dtype), mask.c),
             "worst_c": change.amax((1, 2, 3)),

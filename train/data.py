@@ -248,8 +248,8 @@ def random_mask(shape: str, silhouettes: list[np.ndarray], generator: torch.Gene
         core = random_subject(silhouettes, generator) if shape == "subject" else SHAPES[shape](generator)
         if 0.005 < core.mean() < 0.8:
             break
-    grow = SIDES[int(torch.randint(len(SIDES), (), generator=generator))]
-    return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
+    feather_side = SIDES[int(torch.randint(len(SIDES), (), generator=generator))]
+    return RegionMask.from_core(core, feather=uniform(0.03, 0.25, generator), feather_side=feather_side)
 
 
 def training_mask(
@@ -261,7 +261,7 @@ def training_mask(
     shape = "circle" if uniform(0, 1, generator) < paper else other
     if shape != "circle" and subject is not None and 0.005 < subject.mean() < 0.8:
         # Section 5.2: the segmentation is A or B, and eroded it is A.
-        return RegionMask.from_core(subject, transition=uniform(0.03, 0.25, generator), grow="in")
+        return RegionMask.from_core(subject, feather=uniform(0.03, 0.25, generator), feather_side="in")
     return random_mask(shape, silhouettes, generator)
 
 

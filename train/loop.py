@@ -256,7 +256,9 @@ def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
     masks = [RegionMask.paper_circle(SIZE)] * len(pairs)
     if pairs.subjects is not None:
         own = zip(pairs.subjects[:, 0].numpy(), masks, strict=True)
-        masks = [RegionMask.from_core(core, transition=0.04, grow="both") if core.any() else mask for core, mask in own]
+        masks = [
+            RegionMask.from_core(core, feather=0.04, feather_side="both") if core.any() else mask for core, mask in own
+        ]
     return mean_scores(score_pairs(network, pairs, masks))
 
 

@@ -172,7 +172,7 @@ def made_of_subjects(
         kept.append(each)
         lows.append((low * 255).round().byte())
         highs.append(photo)
-        masks.append(RegionMask.from_core(meant, transition=uniform(0.01, 0.04, generator), grow="both"))
+        masks.append(RegionMask.from_core(meant, feather=uniform(0.01, 0.04, generator), feather_side="both"))
     if not kept:
         raise DataError(f"no subject in {folder} takes between 1 and 70 % of the frame")
     return EvaluationSet(name, split, Pairs(kept, torch.stack(lows), torch.stack(highs)), {"subject": masks})
