@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import sys
 from collections.abc import Callable
+from typing import Any
 
 Main = Callable[[list[str] | None], int]
 
@@ -24,3 +26,8 @@ def says_in_one_line(name: str, *errors: type[Exception]) -> Callable[[Main], Ca
         return run
 
     return around
+
+
+def add_old_name(parser: argparse.ArgumentParser, flag: str, now: str, kind: Callable[[str], Any] = str) -> None:
+    """An option's name of before, which still works and which the help does not show."""
+    parser.add_argument(flag, dest=now, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

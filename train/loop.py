@@ -36,7 +36,7 @@ from train.data import (
     hold_out,
     load_pairs,
     load_photos,
-    load_silhouettes,
+    load_subject_masks,
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
@@ -237,12 +237,12 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet | Mixture, Pairs]:
             f"give more ({SCENES})"
         )
     photos = load_photos(config.photos) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
-    silhouettes = load_silhouettes(Path(config.silhouettes)) if config.silhouettes else []
+    subject_masks = load_subject_masks(Path(config.subject_masks)) if config.subject_masks else []
     masks = None if config.method == "global" else config.paper_masks
     training = TrainingSet(
         load_pairs(folder, names),
         photos,
-        silhouettes,
+        subject_masks,
         config.photos_per_pair,
         masks,
         config.exposure_jitter,
