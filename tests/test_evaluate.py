@@ -300,7 +300,7 @@ def test_several_sets_are_scored_in_one_go(pairs, tmp_path, capsys):
         (["--sets", "{}", "--most", "0"], "--most is a number of photos, at least 1; got 0"),
         (["--sets", "x={}/low"], "has no low/ and no high/"),
         (["--backlit", "{}"], "has no image/ and no mask/; backlit needs a folder with image/ and mask/"),
-        (["--sets", "{}", "{}"], "two sets are named pairs0; give one another name, NAME=FOLDER"),
+        (["--sets", "{}", "{}"], "two sets are named {}; give one another name, NAME=FOLDER"),
         (["--sets", "{}:tset"], "no split 'tset'"),
     ],
 )
@@ -308,4 +308,4 @@ def test_what_cannot_be_scored_on_is_said_in_a_line(pairs, command, said, capsys
     assert evaluate.main([*(each.format(pairs) for each in command), "--models", "star_dce-global"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert said in error
+    assert said.format(pairs.name) in error

@@ -136,7 +136,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**settings, **overrides})
 
 
-def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespace]:
+def parse_arguments(arguments: list[str] | None) -> tuple[TrainConfig, argparse.Namespace]:
     """Read a command line: --config FILE, --resume, and one --name value for each setting."""
     parser = argparse.ArgumentParser(prog="python -m train", description="Train one network; see train/README.md.")
     parser.add_argument("--config", type=Path, help="TOML file of settings")
