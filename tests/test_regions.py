@@ -107,7 +107,7 @@ def test_ramp_falls_from_one_to_zero_across_b():
     assert mask.feather_width().item() == pytest.approx(41, abs=1)
 
 
-def test_way_goes_on_beyond_b():
+def test_normalised_distance_goes_on_beyond_b():
     mask = RegionMask.circle((200, 200), (100, 100), 40, 60)
     distance = mask.normalised_distance()[0, 0]
     assert distance[100, 100] < -1.5
