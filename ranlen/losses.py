@@ -1,4 +1,9 @@
-"""The paper's losses (Section 3.3): one for each area, each a mean over its area, added up by Eq. 5."""
+"""The paper's losses (Section 3.3): one for each area, each a mean over its area, added up by Eq. 5.
+
+Where nothing else is said, `image` (the dark photo), `reference` (the well lit one) and `output` (what a network gives)
+are floats (N, 3, H, W), sRGB in [0, 1], on one device; `area` is (N, 1, H, W), the share in [0, 1] of each pixel that
+belongs to it. A loss is (N,), one number for each image, with gradients.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +61,7 @@ def smoothness(illumination: Tensor, image: Tensor, area: Tensor) -> Tensor:
 
 
 def colour_angle(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """1 - cosine between the colours of two images (N, 3, H, W), over an area; (N,)."""
+    """1 - cosine between the colours of two images, in the mean over an area: (N,), 0 where only brightness differs."""
     product = (output * reference).sum(1, keepdim=True)
     norms = (output * output).sum(1, keepdim=True) * (reference * reference).sum(1, keepdim=True)
     return region_mean(1 - product * torch.rsqrt(norms + 1e-8), area)
@@ -104,7 +109,7 @@ def log_gain(output: Tensor, image: Tensor) -> Tensor:
 
 
 def deepupe_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """DeepUPE's own loss: squared error + 2 smoothness + colour, (N,)."""
+    """DeepUPE's own loss: squared error + 2 smoothness + colour, (N,); `field` holds log gains of any size."""
     illumination = torch.exp(-resize(field.maps, (output.shape[-2], output.shape[-1])))
     return (
         region_mean((output - reference) ** 2, area)
@@ -114,7 +119,7 @@ def deepupe_area_a(field: LightField, output: Tensor, image: Tensor, reference: 
 
 
 def l1_area_a(field: LightField, output: Tensor, image: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """STAR-DCE's own loss as its authors train it: absolute error, (N,)."""
+    """STAR-DCE's own loss as its authors train it: absolute error, (N,); `field` is not needed."""
     return region_mean((output - reference).abs(), area)
 
 
@@ -129,6 +134,9 @@ def faded(image: Tensor, lit: Tensor, ramp: Tensor) -> Tensor:
         image: (N, 3, H, W) in [0, 1].
         lit: the same, well lit.
         ramp: (N, 1, H, W), from `RegionMask.ramp`.
+
+    Returns:
+        (N, 3, H, W) in [0, 1].
     """
     low, high = torch.log(image + 1 / 255), torch.log(lit + 1 / 255)
     return (torch.lerp(low, high, smoothstep(ramp)).exp() - 1 / 255).clamp(0, 1)
@@ -242,7 +250,7 @@ class RegionLoss:
             field: what the network predicted for the images.
             image: dark images (N, 3, H, W).
             reference: the same, well lit.
-            target: the same, `faded` in B; looked at in B only.
+            target: the same, `faded` in B; it counts in B only.
             mask: their areas, of the same size.
         """
         output = render(field, image)

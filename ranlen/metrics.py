@@ -1,5 +1,9 @@
 """How good a local light is, per area; every figure per image, as a tensor (N,).
 
+Where nothing else is said, `image` (the dark photo), `reference` (the well lit one), `output` (what a network gives)
+and `kept` (the same after the method's attenuation) are floats (N, 3, H, W), sRGB in [0, 1], on one device; `area` is
+(N, 1, H, W), the share in [0, 1] of each pixel that belongs to it.
+
 The paper's own readings are kept beside ours and named apart. Its PSNR over Area A, "multiplied by 1 / r_A", makes
 sense where the squared error is divided by the coverage, which is what `psnr` does; `psnr_literal` multiplies the
 decibels. Its SSIM is taken on pictures blacked out outside A, where it is 1 (`ssim_paper`).
@@ -23,7 +27,7 @@ from ranlen.rendering.fields import GREY
 PROFILE_BINS = 24
 DARKEST = 0.05  # share of Area A that should be black, if anything is
 LIFTED = 8 / 255  # grey value by which black has to be above the reference's to look lifted
-PROFILE_REACH = 0.5  # the transition's profile starts this many widths inside A and ends as many inside C
+PROFILE_REACH = 0.5  # the feather's profile starts this many widths inside A and ends as many inside C
 
 
 def psnr(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
@@ -39,7 +43,10 @@ def psnr(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
 
 
 def psnr_literal(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """The paper's PSNR read literally (Section 4.1): of both pictures times the mask, its decibels times 1 / r_A."""
+    """The paper's PSNR read literally (Section 4.1): of both pictures times the mask, its decibels times 1 / r_A.
+
+    (N,); NaN where the area is empty.
+    """
     whole = psnr(output * area, reference * area, torch.ones_like(area))
     return torch.where(area.sum((1, 2, 3)) > 0, whole / area.mean((1, 2, 3)), torch.nan)
 
@@ -58,7 +65,7 @@ def blur(maps: Tensor) -> Tensor:
 
 
 def grey_of(image: Tensor) -> Tensor:
-    """Grey values of images (N, 3, H, W), (N, 1, H, W)."""
+    """Grey values (N, 1, H, W) in [0, 1] of images (N, 3, H, W), sRGB."""
     return (image * image.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
@@ -70,12 +77,15 @@ def colours(image: Tensor) -> Tensor:
 
 
 def chroma_error(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """How far colours are off, in the mean over an area: the distance in a* and b* of CIE Lab, lightness left out."""
+    """How far colours are off, in the mean over an area: the distance in a* and b* of CIE Lab, lightness left out.
+
+    (N,), in units of Lab; 0 where the area is empty. It has no gradient.
+    """
     return region_mean((colours(output) - colours(reference)).square().sum(1, keepdim=True).sqrt(), area)
 
 
 def lifted_blacks(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """Share of the darkest twentieth of an area in the reference that came out `LIFTED` above it or more; (N,)."""
+    """Share, (N,), of the darkest twentieth of an area in the reference that came out `LIFTED` above it or more."""
     wanted, got = grey_of(reference), grey_of(output)
     shares = []
     for each, lit, inside in zip(wanted, got, area >= 0.5, strict=True):
@@ -91,7 +101,7 @@ class SsimStatistics:
 
     Attributes:
         image: (N, 3, H, W) in [0, 1].
-        mean: under a Gaussian window, the same shape.
+        mean: of each channel under the Gaussian window of `blur`, (N, 3, H, W).
         variance: likewise.
     """
 
@@ -101,12 +111,12 @@ class SsimStatistics:
 
     @classmethod
     def of(cls, image: Tensor) -> SsimStatistics:
-        """Measure an image."""
+        """The statistics of an image (N, 3, H, W) in [0, 1]; without gradient, as `blur` is."""
         mean = blur(image)
         return cls(image, mean, blur(image**2) - mean**2)
 
     def ssim_map(self, other: SsimStatistics) -> Tensor:
-        """Structural similarity of each pixel and channel, (N, 3, H, W) (Wang 2004)."""
+        """Structural similarity of each pixel and channel, (N, 3, H, W), at most 1: the same (Wang 2004)."""
         covariance = blur(self.image * other.image) - self.mean * other.mean
         c1, c2 = 0.01**2, 0.03**2
         means, variances = self.mean**2 + other.mean**2, self.variance + other.variance
@@ -114,12 +124,12 @@ class SsimStatistics:
 
 
 def ssim(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """Mean of the SSIM map inside an area."""
+    """Mean of the SSIM map inside an area, (N,), at most 1; 0 where the area is empty."""
     return region_mean(SsimStatistics.of(output).ssim_map(SsimStatistics.of(reference)), area)
 
 
 def ssim_paper(output: Tensor, reference: Tensor, area: Tensor) -> Tensor:
-    """The paper's SSIM (Section 4.1): over the whole frame of both pictures times the mask. It flatters."""
+    """The paper's SSIM (Section 4.1): over the whole frame of both pictures times the mask, (N,). It flatters."""
     return SsimStatistics.of(output * area).ssim_map(SsimStatistics.of(reference * area)).mean((1, 2, 3))
 
 
@@ -129,7 +139,7 @@ def tone(image: Tensor) -> Tensor:
 
 
 def peak_slope(profile: Tensor) -> Tensor:
-    """Steepest slope of a profile (N, bins) relative to an even fade: 1 is a straight line, 5 a visible edge."""
+    """Steepest slope of a profile (N, bins) relative to an even fade, (N,): 1 is a straight line, 5 a visible edge."""
     step = (1 + 2 * PROFILE_REACH) / PROFILE_BINS
     slope = (profile.diff(dim=1) / step).abs().nan_to_num(0).amax(1)
     inner = profile[:, : PROFILE_BINS // 4].nanmean(1).abs().clamp(min=0.05)
@@ -137,14 +147,23 @@ def peak_slope(profile: Tensor) -> Tensor:
 
 
 def non_monotonicity(profile: Tensor) -> Tensor:
-    """Sum of the steps of a profile (N, bins) that go up on the way out, as a share of its height: halos, ripples."""
+    """Sum of the steps of a profile (N, bins) that go up, seen from A to C, as a share of its height: halos, ripples.
+
+    (N,); 0 is a fade that only falls. Within A nothing counts: there the light follows the subject, not the mask.
+    """
     inner = profile[:, : PROFILE_BINS // 4].nanmean(1).abs().clamp(min=0.05)
-    inside = profile[:, PROFILE_BINS // 4 :]  # within A the light follows the subject, not the mask
-    return inside.diff(dim=1).clamp(min=0).nan_to_num(0).sum(1) / inner
+    outside_a = profile[:, PROFILE_BINS // 4 :]
+    return outside_a.diff(dim=1).clamp(min=0).nan_to_num(0).sum(1) / inner
 
 
 def roughness(light: Tensor, area: Tensor, width: Tensor) -> Tensor:
-    """Root mean square of a gain's second differences in Area B, times the squared width of B (N,): no unit."""
+    """Root mean square of a gain's second differences in Area B, times the squared width of B: (N,), without unit.
+
+    Args:
+        light: log gain, (N, 1, H, W).
+        area: Area B, (N, 1, H, W).
+        width: of B in pixels, (N,), from `RegionMask.feather_width`.
+    """
     error = sum((d**2 for d in second_differences(light)), start=light.new_zeros(()))
     return region_mean(error, area[..., 1:-1, 1:-1]).sqrt() * width**2
 
@@ -201,7 +220,7 @@ class ReferenceScorer:
         bins = torch.bucketize(self.mask.normalised_distance().flatten(1).cpu(), edges, right=True) - 1
         return [[(row == i).nonzero()[:, 0] for i in range(PROFILE_BINS)] for row in bins]
 
-    def transition_profile(self, light: Tensor) -> Tensor:
+    def feather_profile(self, light: Tensor) -> Tensor:
         """Median share of the reference's gain that was given, against the normalised distance from A to C: (N, bins).
 
         That is 0 at the edge of A, 1 at the edge of C, and runs half a width of B beyond either; NaN where no pixel
@@ -220,7 +239,7 @@ class ReferenceScorer:
 
         Args:
             output: what the network gives, (N, 3, H, W) in [0, 1].
-            kept: the same after the window of the method, as the product shows it.
+            kept: the same after the attenuation of the method, as the product shows it.
 
         Returns:
             Figures (N,): in A psnr_a [dB], psnr_a_literal, ssim_a, ssim_a_paper, clipped_a (share of pixels clipped
@@ -231,7 +250,7 @@ class ReferenceScorer:
         """
         image, reference, mask = self.image, self.reference, self.mask
         light = torch.log(tone(kept) / self._tone)
-        profile = self.transition_profile(light)
+        profile = self.feather_profile(light)
         change = (kept - image).abs().amax(1, keepdim=True) * (mask.c == 1)
         white = 254.5 / 255
         newly = ((kept.amax(1, keepdim=True) >= white) & (image.amax(1, keepdim=True) < white)).to(kept.dtype)
@@ -248,7 +267,7 @@ class ReferenceScorer:
             "psnr_b": psnr(kept, self._faded, mask.b),
             "peak_slope": peak_slope(profile),
             "non_monotonicity": non_monotonicity(profile),
-            "roughness": roughness(light, mask.b, mask.transition_width()),
+            "roughness": roughness(light, mask.b, mask.feather_width()),
             "psnr_c_raw": psnr(output, image, mask.c),
             "changed_c": region_mean((change >= 0.5 / 255).to(kept.dtype), mask.c),
             "worst_c": change.amax((1, 2, 3)),

@@ -127,7 +127,7 @@ def subject_areas(
     Args:
         subject: what to mark.
         size: (height, width) of `retouch.view`, where both draw.
-        ask: a segmenter that has seen that view.
+        ask: a segmenter that has encoded that view.
         known: its earlier answers, which are not asked for again.
 
     Returns:
@@ -154,7 +154,7 @@ def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.nda
     Args:
         photo: the dark photo.
         recipe: what to do.
-        ask: a segmenter that has seen `retouch.view(photo)`.
+        ask: a segmenter that has encoded `retouch.view(photo)`.
         enhancer: the network `recipe.model`.
     """
     from ranlen import retouch

@@ -83,7 +83,7 @@ def region_mask(
         core = drawn
     width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if feather is None else feather
-    return RegionMask.from_core(core, transition=width, grow=feather_side or side, max_side=DETAIL)
+    return RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL)
 
 
 def view(photo: Photo) -> Photo:

@@ -15,7 +15,7 @@ from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
 from ranlen.rendering.fields import render
-from train import data, evaluate, intervals, paper, report, sets
+from train import data, evaluate, intervals, paper, publish, report, sets
 from train.data import DataError
 from train.publish import tables
 from train.yardsticks import YARDSTICKS, in_8_bits
@@ -255,9 +255,13 @@ def test_the_command_prints_and_writes_everything(pairs, tmp_path, capsys):
     assert np.mean(mine) == pytest.approx(circle["psnr_a"], rel=1e-5)
 
 
-def test_evaluation_refuses_masks_it_does_not_have(pairs, capsys):
+def test_evaluation_refuses_masks_it_does_not_have(pairs, tmp_path, capsys):
     assert evaluate.main(["--data", str(pairs), "--masks", "subject"]) == 2
     assert "no masks of the kind 'subject'" in capsys.readouterr().err
+    for masks in ("--subject-masks", "--silhouettes"):
+        for main in (evaluate.main, publish.main):
+            assert main(["--data", str(pairs), masks, str(tmp_path / "none")]) == 2
+            assert f"no masks in {tmp_path / 'none'}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("shelf")
@@ -296,7 +300,7 @@ def test_several_sets_are_scored_in_one_go(pairs, tmp_path, capsys):
         (["--sets", "{}", "--most", "0"], "--most is a number of photos, at least 1; got 0"),
         (["--sets", "x={}/low"], "has no low/ and no high/"),
         (["--backlit", "{}"], "has no image/ and no mask/; backlit needs a folder with image/ and mask/"),
-        (["--sets", "{}", "{}"], "two sets are named pairs0; give one another name, NAME=FOLDER"),
+        (["--sets", "{}", "{}"], "two sets are named {}; give one another name, NAME=FOLDER"),
         (["--sets", "{}:tset"], "no split 'tset'"),
     ],
 )
@@ -304,4 +308,4 @@ def test_what_cannot_be_scored_on_is_said_in_a_line(pairs, command, said, capsys
     assert evaluate.main([*(each.format(pairs) for each in command), "--models", "star_dce-global"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert said in error
+    assert said.format(pairs.name) in error

@@ -127,10 +127,11 @@ def test_what_cannot_be_made_is_refused_in_a_line(pairs, tmp_path, capsys):
     assert figures.main(["--data", str(tmp_path), *out]) == 2
     assert figures.main(["--data", str(pairs), *out, "--photos", "ghost"]) == 2
     assert figures.main(["--data", str(pairs), *out, "--only", "5"]) == 2
-    assert figures.main(["--data", str(pairs), *out, "--only", "9", "--silhouettes", str(tmp_path)]) == 2
+    for masks in ("--subject-masks", "--silhouettes"):
+        assert figures.main(["--data", str(pairs), *out, "--only", "9", masks, str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert "no figure '2' to make; there are 1, 4, 5" in captured.err
     assert "split.json" in captured.err
     assert "has no image 'ghost'" in captured.err
     assert "figure 5 skipped: needs --other FOLDER" in captured.out
-    assert "figure 9 skipped: needs masks of photos" in captured.out
+    assert captured.out.count(f"figure 9 skipped: needs masks of photos, {tmp_path / 'NAME.png'}") == 2

@@ -36,7 +36,14 @@ for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
 def network(tmp_path):
     """A file of weights as a run leaves it, and the sum of what is in it."""
     torch.manual_seed(0)
-    config = {"backbone": "star_dce", "data": "/home/me/mine", "photos": "", "silhouettes": "", "start": "", "lr": 0.1}
+    config = {
+        "backbone": "star_dce",
+        "data": "/home/me/mine",
+        "photos": "",
+        "subject_masks": "",
+        "start": "",
+        "lr": 0.1,
+    }
     scores = {"psnr_a": 21.5, "psnr_b": 30.25, "epoch": 3}
     weights.save(
         Enhancer("star_dce", "global"), tmp_path / "best.safetensors", {"config": config, "validation": scores}

@@ -190,5 +190,7 @@ def test_packing_keeps_every_tensor_and_refuses_what_is_none(tmp_path, capsys):
     assert all(torch.equal(packed[name], state[name].half()) for name in state if state[name].is_floating_point())
     torch.save({"image_encoder.patch_embed.seq.0.c.weight": torch.ones(2)}, tmp_path / "torn.pt")
     assert mobile_sam_file.main([str(tmp_path / "torn.pt"), "-o", str(tmp_path / "none.safetensors")]) == 2
-    assert capsys.readouterr().err.startswith("train.mobile_sam: ")
+    said = capsys.readouterr().err
+    assert said.startswith("mobile_sam: ")
+    assert said.count("\n") == 1
     assert not (tmp_path / "none.safetensors").exists()

@@ -102,17 +102,19 @@ def test_the_same_question_gets_the_same_answer_to_the_bit(enhancer):
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
-    transition=st.floats(0, 1),
-    grow=st.sampled_from(SIDES),
+    feather=st.floats(0, 1),
+    feather_side=st.sampled_from(SIDES),
     seed=st.integers(0, 2**32 - 1),
     share=st.sampled_from([0.001, 0.1, 0.5, 0.9, 0.999]),
     degree=st.floats(0, 2),
 )
-def test_any_mask_of_any_shape_gives_a_finite_light(height, width, transition, grow, seed, share, degree, enhancers):
+def test_any_mask_of_any_shape_gives_a_finite_light(
+    height, width, feather, feather_side, seed, share, degree, enhancers
+):
     rng = np.random.default_rng(seed)
     core = rng.random((height, width)) < share
     dark = Photo(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
-    mask = RegionMask.from_core(core, transition=transition, grow=grow)
+    mask = RegionMask.from_core(core, feather=feather, feather_side=feather_side)
     assert mask.normalised_distance().isfinite().all()
     assert mask.ramp().isfinite().all()
     torch.testing.assert_close(mask.a + mask.b + mask.c, torch.ones_like(mask.a))

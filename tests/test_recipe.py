@@ -45,12 +45,12 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
         for tool, more in (("subject", {}), ("circle", {"radius": 0.25}))
     )
     area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
-    assert area.transition_width().item() == pytest.approx(0.02 * 200, abs=2)
+    assert area.feather_width().item() == pytest.approx(0.02 * 200, abs=2)
     assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
     area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
-    assert area.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
+    assert area.feather_width().item() == pytest.approx(0.1 * 200, abs=2)
     asked_for, _ = recipe.subject_areas(dataclasses.replace(found, feather=0.1), core.shape, lambda said: core, {})
-    assert asked_for.transition_width().item() == pytest.approx(0.1 * 200, abs=2)
+    assert asked_for.feather_width().item() == pytest.approx(0.1 * 200, abs=2)
 
 
 @pytest.mark.parametrize(("before", "now"), [*facts.OLD_TOOLS.items(), *facts.OLD_SETTINGS.items()])

@@ -24,10 +24,10 @@ def distance_to(area: np.ndarray) -> np.ndarray:
     return np.array(nearest).reshape(area.shape)
 
 
-@pytest.mark.parametrize("grow", ["out", "in", "both"])
+@pytest.mark.parametrize("feather_side", ["out", "in", "both"])
 @pytest.mark.parametrize("core", CORES.values(), ids=CORES)
-def test_areas_add_up_to_one_everywhere(core, grow):
-    mask = RegionMask.from_core(core, transition=0.12, grow=grow)
+def test_areas_add_up_to_one_everywhere(core, feather_side):
+    mask = RegionMask.from_core(core, feather=0.12, feather_side=feather_side)
     for each in (mask, mask.resize((33, 47)), mask.resize((180, 111))):
         torch.testing.assert_close(each.a + each.b + each.c, torch.ones_like(each.a))
         assert (each.a >= 0).all()
@@ -38,20 +38,20 @@ def test_areas_add_up_to_one_everywhere(core, grow):
 
 def test_growing_out_dilates_by_the_width():
     core = CORES["two parts"]
-    mask = RegionMask.from_core(core, transition_px=9)
+    mask = RegionMask.from_core(core, feather_px=9)
     assert np.array_equal(mask.a[0, 0].numpy() == 1, core)
     assert np.array_equal(mask.c[0, 0].numpy() == 0, distance_to(core) <= 9)
 
 
 def test_growing_in_erodes_by_the_width_and_keeps_the_outer_limit():
     core = CORES["disc"]
-    mask = RegionMask.from_core(core, transition_px=8, grow="in")
+    mask = RegionMask.from_core(core, feather_px=8, feather_side="in")
     assert np.array_equal(mask.c[0, 0].numpy() == 0, core)
     assert np.array_equal(mask.a[0, 0].numpy() == 1, distance_to(~core) > 8)
 
 
 def test_growing_both_ways_shares_the_width():
-    mask = RegionMask.from_core(CORES["rectangle"], transition_px=12, grow="both")
+    mask = RegionMask.from_core(CORES["rectangle"], feather_px=12, feather_side="both")
     core = CORES["rectangle"]
     assert np.array_equal(mask.a[0, 0].numpy() == 1, distance_to(~core) > 6)
     assert np.array_equal(mask.c[0, 0].numpy() == 0, distance_to(core) <= 6)
@@ -59,15 +59,15 @@ def test_growing_both_ways_shares_the_width():
 
 def test_carving_never_eats_the_whole_subject():
     thin = regions.stroke((90, 120), [(10, 45), (110, 45)], 4)
-    mask = RegionMask.from_core(thin, transition=0.5, grow="in")
+    mask = RegionMask.from_core(thin, feather=0.5, feather_side="in")
     assert mask.a.sum() > 0
     assert mask.b.sum() > 0
 
 
 def test_fraction_is_of_the_short_side():
     core = CORES["disc"]
-    by_fraction = RegionMask.from_core(core, transition=0.1)
-    assert torch.equal(by_fraction.tensor, RegionMask.from_core(core, transition_px=9).tensor)
+    by_fraction = RegionMask.from_core(core, feather=0.1)
+    assert torch.equal(by_fraction.tensor, RegionMask.from_core(core, feather_px=9).tensor)
 
 
 def test_the_papers_circles():
@@ -104,10 +104,10 @@ def test_ramp_falls_from_one_to_zero_across_b():
     assert inside_b.max() < 1
     across = ramp[100, 140:180].numpy()
     np.testing.assert_allclose(across, np.linspace(1, 0, 42)[1:-1], atol=0.02)
-    assert mask.transition_width().item() == pytest.approx(41, abs=1)
+    assert mask.feather_width().item() == pytest.approx(41, abs=1)
 
 
-def test_way_goes_on_beyond_b():
+def test_normalised_distance_goes_on_beyond_b():
     mask = RegionMask.circle((200, 200), (100, 100), 40, 60)
     distance = mask.normalised_distance()[0, 0]
     assert distance[100, 100] < -1.5
@@ -123,23 +123,23 @@ def test_ramp_of_degenerate_areas_is_defined(areas):
     assert ramp.unique().tolist() == [float(areas[1])]
 
 
-@pytest.mark.parametrize("grow", ["out", "in", "both"])
-@pytest.mark.parametrize("transition", [0.01, 0.06, 0.3])
-def test_a_smaller_mask_never_reaches_beyond_the_areas_of_full_size(rng, grow, transition):
+@pytest.mark.parametrize("feather_side", ["out", "in", "both"])
+@pytest.mark.parametrize("feather", [0.01, 0.06, 0.3])
+def test_a_smaller_mask_never_reaches_beyond_the_areas_of_full_size(rng, feather_side, feather):
     size = (900, 1300)
     core = regions.disc(size, (500, 400), 210) | regions.stroke(size, [(700, 100), (1200, 800)], 17)
     core &= ~regions.disc(size, (520, 380), 3)  # a hole finer than a cell
-    exact = RegionMask.from_core(core, transition=transition, grow=grow)
-    small = RegionMask.from_core(core, transition=transition, grow=grow, max_side=300)
+    exact = RegionMask.from_core(core, feather=feather, feather_side=feather_side)
+    small = RegionMask.from_core(core, feather=feather, feather_side=feather_side, max_side=300)
     reached = regions.resize(small.ramp(), size) > 0
     assert not (reached & (exact.c == 1)).any()
-    assert (reached & (exact.a == 1)).sum() > 0.9 * exact.a.sum() or grow != "out"
+    assert (reached & (exact.a == 1)).sum() > 0.9 * exact.a.sum() or feather_side != "out"
 
 
 def test_a_mask_keeps_its_size_when_small_cells_would_not_show_b():
     core = regions.disc((600, 800), (400, 300), 100)
-    assert RegionMask.from_core(core, transition_px=30, max_side=400).size == (300, 400)
-    assert RegionMask.from_core(core, transition_px=8, max_side=400).size == (600, 800)
+    assert RegionMask.from_core(core, feather_px=30, max_side=400).size == (300, 400)
+    assert RegionMask.from_core(core, feather_px=8, max_side=400).size == (600, 800)
 
 
 def test_shapes_lie_where_they_should():
@@ -176,10 +176,10 @@ def test_tensors_that_are_no_mask_are_refused(tensor, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"transition": -0.1}, "got -0.1"),
-        ({"transition": float("nan")}, "got nan"),
-        ({"transition_px": 1e9}, "from 0 to 120"),
-        ({"grow": "sideways"}, "out, in, both; got 'sideways'"),
+        ({"feather": -0.1}, "got -0.1"),
+        ({"feather": float("nan")}, "got nan"),
+        ({"feather_px": 1e9}, "from 0 to 120"),
+        ({"feather_side": "sideways"}, "out, in, both; got 'sideways'"),
     ],
 )
 def test_areas_that_make_no_sense_are_refused(arguments, message):

@@ -57,7 +57,7 @@ def test_backlit_subjects_are_two_to_four_stops_under_and_the_rest_as_it_was(sub
     assert all(1.9 < each < 4.1 for each in under)
     assert all(-0.4 < each < 0.8 for each in rest)
     assert max(under) - min(under) > 0.2
-    widths = [float(mask.transition_width()) / 256 for mask in of.masks["subject"]]
+    widths = [float(mask.feather_width()) / 256 for mask in of.masks["subject"]]
     assert all(0.005 < width < 0.05 for width in widths)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import math
@@ -27,9 +28,9 @@ from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from tests.conftest import trained
-from train import data, loop, publish
+from train import data, evaluate, figures, loop, publish
 from train.__main__ import main
-from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from train.checkpoint import CheckpointError, check_same, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import Learner, forward, made_ahead, train
@@ -132,14 +133,15 @@ def test_an_ablation_is_not_published(pairs, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.glob("star_dce-*"))
 
 
-def test_a_card_names_folders_without_their_places():
-    settings = {"data": "/home/me/sice", "sources": "/c/mixture.toml", "photos": "/a/one,/b/two", "silhouettes": ""}
+@pytest.mark.parametrize("subject_masks", ["subject_masks", "silhouettes"])  # today's word, and that of older runs
+def test_a_card_names_folders_without_their_places(subject_masks):
+    settings = {"data": "/home/me/sice", "sources": "/c/mixture.toml", "photos": "/a/one,/b/two", subject_masks: "/m/s"}
     config = publish.without_places({"config": {**settings, "start": "", "out": "x"}})["config"]
     assert config == {
         "data": "sice",
         "sources": "mixture.toml",
         "photos": "one,two",
-        "silhouettes": "",
+        "subject_masks": "s",
         "start": "",
     }
 
@@ -217,12 +219,12 @@ def test_every_shape_of_mask_is_drawn_and_none_is_empty():
     assert a.std() > 0.05
 
 
-def test_silhouettes_for_scoring_are_not_trained_on(tmp_path):
+def test_subject_masks_for_scoring_are_not_trained_on(tmp_path):
     for i in range(10):
         pixels = np.zeros((64, 64, 3), np.uint8)
         pixels[10 : 20 + i, 10:30] = 255
         Photo(pixels).write(tmp_path / f"subject{i // 2}_{i % 2}.png")
-    training, scoring = (data.load_silhouettes(tmp_path, scoring=scoring) for scoring in (False, True))
+    training, scoring = (data.load_subject_masks(tmp_path, scoring=scoring) for scoring in (False, True))
     assert (len(training), len(scoring)) == (8, 2)
     assert not {core.sum() for core in training} & {core.sum() for core in scoring}
 
@@ -253,6 +255,22 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
     assert options.resume
 
 
+def test_subject_masks_go_by_their_older_name_too(tmp_path, capsys):
+    path = tmp_path / "c.toml"
+    path.write_text('silhouettes = "filed"\n')
+    assert load_config(path, {}).subject_masks == "filed"
+    for flag in ("--subject-masks", "--silhouettes"):
+        config, _ = parse_arguments(["--config", str(path), flag, "flagged"])
+        assert config.subject_masks == "flagged"
+    check_same(config, {**dataclasses.asdict(TrainConfig()), "silhouettes": "of before"})
+    for command in (parse_arguments, publish.main, evaluate.main, figures.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
+        told = capsys.readouterr().out
+        assert "--subject-masks" in told
+        assert "silhouettes" not in told
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -264,6 +282,7 @@ def test_settings_come_from_defaults_then_file_then_flags(tmp_path):
         ("method = 'blend'", "method must be one of global, concat, ranlen, two_areas, tails; got 'blend'"),
         ("validation = 0.0", "validation must be between 0 and 1"),
         ("epochs =", "not valid TOML"),
+        ("silhouettes = ''\nsubject_masks = ''", "silhouettes is the old name of subject_masks; leave it out"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(text, message, tmp_path):

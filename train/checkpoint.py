@@ -13,7 +13,7 @@ import torch
 from ranlen.io.files import write_atomically
 from train.config import TrainConfig
 
-FREE = ("data", "photos", "silhouettes", "out", "threads", "device", "precision")  # where it runs may change
+FREE = ("data", "photos", "subject_masks", "out", "threads", "device", "precision")  # where it runs may change
 
 
 class CheckpointError(ValueError):

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import reprlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -14,6 +15,7 @@ from typing import Any, get_args, get_type_hints
 from ranlen.io.files import FileError, read_bytes, shown
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import ABLATIONS, METHODS
+from train.command import add_old_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +24,7 @@ else:
 
 
 MAX_BYTES = 1 << 20  # of a file of settings
+OLD_SETTINGS = {"silhouettes": "subject_masks"}  # files of settings and cards of before say it so
 TRAINABLE = [name for name, method in (METHODS | ABLATIONS).items() if method.weights is None]
 
 
@@ -38,7 +41,7 @@ class TrainConfig:
     metered: bool = True  # a light meter points at Area A; without one, the paper's network
     data: str = ""  # folder with low/, high/ and split.json; or that the folders in `sources` are in
     sources: str = (
-        ""  # TOML file that lists what to learn from, see train/mixture.py; none: `data`, `photos`, `silhouettes`
+        ""  # TOML file that lists what to learn from, see train/mixture.py; none: `data`, `photos`, `subject_masks`
     )
     length: int = 2000  # examples in an epoch, of sources
     lessons: int = (
@@ -47,7 +50,7 @@ class TrainConfig:
     lesson_steps: int = 3000
     photos: str = ""  # folders of good photos, with commas between; darkened on the fly into more pairs
     photos_per_pair: float = 0.25  # how many darkened photos go into an epoch for each pair
-    silhouettes: str = ""  # folder of subject masks (white on black) to draw mask shapes from
+    subject_masks: str = ""  # folder of subject masks (white on black) to draw mask shapes from
     out: str = ""  # folder of the run: log, checkpoints, weights
     start: str = ""  # global weights (a published name or a file) that a local network starts from; none: from scratch
     epochs: int = 50
@@ -106,6 +109,11 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be {rule}; got {reprlib.repr(getattr(self, name))}")
 
 
+def in_todays_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings under the names that they have now."""
+    return {OLD_SETTINGS.get(name, name): value for name, value in settings.items()}
+
+
 def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
     """Defaults, then a TOML file, then overrides; unknown names and wrong types are refused."""
     settings: dict[str, Any] = {}
@@ -117,6 +125,9 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{shown(path)} is not valid TOML: {error}") from None
     types, source = get_type_hints(TrainConfig), shown(path or "")
+    if twice := [before for before, now in OLD_SETTINGS.items() if {before, now} <= settings.keys()]:
+        raise ConfigError(f"{source}: {twice[0]} is the old name of {OLD_SETTINGS[twice[0]]}; leave it out")
+    settings = in_todays_words(settings)
     for name, value in settings.items():
         if name not in types:
             raise ConfigError(f"{source}: unknown setting {reprlib.repr(name)}; known are {', '.join(types)}")
@@ -125,7 +136,7 @@ def load_config(path: Path | None, overrides: dict[str, Any]) -> TrainConfig:
     return TrainConfig(**{**settings, **overrides})
 
 
-def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespace]:
+def parse_arguments(arguments: list[str] | None) -> tuple[TrainConfig, argparse.Namespace]:
     """Read a command line: --config FILE, --resume, and one --name value for each setting."""
     parser = argparse.ArgumentParser(prog="python -m train", description="Train one network; see train/README.md.")
     parser.add_argument("--config", type=Path, help="TOML file of settings")
@@ -137,6 +148,7 @@ def parse_arguments(arguments: list[str]) -> tuple[TrainConfig, argparse.Namespa
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS)
         else:
             parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=kind.__name__)
+    add_old_name(parser, "--silhouettes", "subject_masks")
     options = parser.parse_args(arguments)
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     config = load_config(options.config, {name: value for name, value in vars(options).items() if name in names})

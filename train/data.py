@@ -142,7 +142,7 @@ def load_photos(folders: str) -> Tensor:
     return torch.stack([read_small(path) for path in tqdm(paths, "reading photos", leave=False)])
 
 
-def load_silhouettes(folder: Path, *, scoring: bool = False) -> list[np.ndarray]:
+def load_subject_masks(folder: Path, *, scoring: bool = False) -> list[np.ndarray]:
     """Subject masks below a folder, booleans (256, 256): every fifth scene is for scoring, the others to train on."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     held = sorted({scene(path.stem) for path in paths})[::5]
@@ -216,9 +216,9 @@ def random_blob(generator: torch.Generator) -> np.ndarray:
     return field >= np.quantile(field, 1 - uniform(0.04, 0.4, generator))
 
 
-def random_subject(silhouettes: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
-    """One of the silhouettes, mirrored, moved and enlarged."""
-    core = silhouettes[int(torch.randint(len(silhouettes), (), generator=generator))]
+def random_subject(subject_masks: list[np.ndarray], generator: torch.Generator) -> np.ndarray:
+    """One of the subject masks, mirrored, moved and enlarged."""
+    core = subject_masks[int(torch.randint(len(subject_masks), (), generator=generator))]
     core = core[:, ::-1] if uniform(0, 1, generator) < 0.5 else core
     zoom = uniform(0.8, 1.6, generator)
     shift = [uniform(-0.2, 0.2, generator) * WORKING_SIZE + (1 - zoom) * WORKING_SIZE / 2 for _ in range(2)]
@@ -234,35 +234,35 @@ def random_center(generator: torch.Generator) -> tuple[float, float]:
 SHAPES = {"ellipse": random_ellipse, "rectangle": random_rectangle, "stroke": random_stroke, "blob": random_blob}
 
 
-def random_mask(shape: str, silhouettes: list[np.ndarray], generator: torch.Generator) -> RegionMask:
+def random_mask(shape: str, subject_masks: list[np.ndarray], generator: torch.Generator) -> RegionMask:
     """A mask of one shape, neither tiny nor nearly everything, with any kind of Area B.
 
     Args:
         shape: "circle" for the paper's, anywhere in the frame; a key of `SHAPES`; or "subject".
-        silhouettes: what "subject" is drawn from.
+        subject_masks: what "subject" is drawn from.
         generator: of everything random.
     """
     if shape == "circle":
         return RegionMask.paper_circle(SIZE, generator=generator, center=random_center(generator))
     while True:
-        core = random_subject(silhouettes, generator) if shape == "subject" else SHAPES[shape](generator)
+        core = random_subject(subject_masks, generator) if shape == "subject" else SHAPES[shape](generator)
         if 0.005 < core.mean() < 0.8:
             break
-    grow = SIDES[int(torch.randint(len(SIDES), (), generator=generator))]
-    return RegionMask.from_core(core, transition=uniform(0.03, 0.25, generator), grow=grow)
+    feather_side = SIDES[int(torch.randint(len(SIDES), (), generator=generator))]
+    return RegionMask.from_core(core, feather=uniform(0.03, 0.25, generator), feather_side=feather_side)
 
 
 def training_mask(
-    paper: float, silhouettes: list[np.ndarray], generator: torch.Generator, subject: np.ndarray | None = None
+    paper: float, subject_masks: list[np.ndarray], generator: torch.Generator, subject: np.ndarray | None = None
 ) -> RegionMask:
     """The paper's circle with probability `paper`; else the photo's own subject if it has one, else any other shape."""
-    shapes = [*SHAPES, *(["subject"] if silhouettes else [])]
+    shapes = [*SHAPES, *(["subject"] if subject_masks else [])]
     other = shapes[int(torch.randint(len(shapes), (), generator=generator))]
     shape = "circle" if uniform(0, 1, generator) < paper else other
     if shape != "circle" and subject is not None and 0.005 < subject.mean() < 0.8:
         # Section 5.2: the segmentation is A or B, and eroded it is A.
-        return RegionMask.from_core(subject, transition=uniform(0.03, 0.25, generator), grow="in")
-    return random_mask(shape, silhouettes, generator)
+        return RegionMask.from_core(subject, feather=uniform(0.03, 0.25, generator), feather_side="in")
+    return random_mask(shape, subject_masks, generator)
 
 
 def full_mask(count: int) -> RegionMask:
@@ -298,7 +298,7 @@ class TrainingSet:
     Attributes:
         pairs: real pairs.
         photos: well exposed photos to darken, uint8 (N, 3, 256, 256); may be empty.
-        silhouettes: subject shapes for masks.
+        subject_masks: subject shapes for masks.
         photos_per_pair: darkened photos in an epoch for each pair.
         paper_masks: share of the paper's circles among the masks; None for full masks (global).
         jitter: exposure jitter in stops.
@@ -307,7 +307,7 @@ class TrainingSet:
 
     pairs: Pairs
     photos: Tensor
-    silhouettes: list[np.ndarray]
+    subject_masks: list[np.ndarray]
     photos_per_pair: float
     paper_masks: float | None
     jitter: float
@@ -339,6 +339,6 @@ class TrainingSet:
             highs.append(high)
             if self.paper_masks is not None:
                 own = None if subject is None else subject[0].numpy()
-                masks.append(training_mask(self.paper_masks, self.silhouettes, generator, own).tensor)
+                masks.append(training_mask(self.paper_masks, self.subject_masks, generator, own).tensor)
         mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
         return torch.stack(lows), torch.stack(highs), mask

@@ -23,8 +23,8 @@ from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
 from ranlen.rendering.fields import LightField, render
 from train import paper, report
-from train.command import says_in_one_line
-from train.data import SHAPES, DataError, Pairs, load_silhouettes, read_split
+from train.command import add_old_name, says_in_one_line
+from train.data import SHAPES, DataError, Pairs, load_subject_masks, read_split
 from train.report import Scored, Scores
 from train.sets import SUBJECTS, EvaluationSet, made_of_pairs, read_set
 from train.yardsticks import YARDSTICKS, Yardstick, best_degree, in_8_bits
@@ -143,7 +143,7 @@ def mean_scores(scores: Mapping[str, Tensor]) -> dict[str, float]:
 
 
 def pairs_set(
-    data: Path, split: str = "test", shapes: Sequence[str] | None = None, silhouettes: Path | None = None
+    data: Path, split: str = "test", shapes: Sequence[str] | None = None, subject_masks: Path | None = None
 ) -> EvaluationSet:
     """Real pairs under masks of several kinds.
 
@@ -151,15 +151,15 @@ def pairs_set(
         data: folder with low/, high/ and split.json.
         split: a key of split.json.
         shapes: kinds of masks; none: all there are.
-        silhouettes: folder of subject masks, for the kind "subject".
+        subject_masks: folder of subject masks, for the kind "subject".
     """
-    subjects = load_silhouettes(silhouettes, scoring=True) if silhouettes else []
+    subjects = load_subject_masks(subject_masks, scoring=True) if subject_masks else []
     known = ["circle", *SHAPES, *(["subject"] if subjects else [])]
     shapes = known if shapes is None else shapes
     for shape in shapes:
         if shape not in known:
             raise DataError(
-                f"no masks of the kind {shape!r}; there are {', '.join(known)}; subject needs --silhouettes"
+                f"no masks of the kind {shape!r}; there are {', '.join(known)}; subject needs --subject-masks"
             )
     return made_of_pairs(data.resolve().name, data, read_split(data, split), split, shapes, subjects)
 
@@ -223,7 +223,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--masks", default="circle", help=f"on --data: circle, {', '.join(SHAPES)}, subject with commas between, or all"
     )
-    parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, for --masks subject")
+    parser.add_argument("--subject-masks", type=Path, help="folder of subject masks, for --masks subject")
+    add_old_name(parser, "--silhouettes", "subject_masks", Path)
     add_sets(parser)
     parser.add_argument(
         "--paper", choices=list(paper.SETS), help="--data is this set of the paper: print our numbers in its tables"
@@ -237,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.data:
             raise DataError(f"--paper {options.paper} needs --data FOLDER, prepared from it by train.prepare")
         paper.check(options.paper, len(read_split(options.data, options.split)))
-    sets = [pairs_set(options.data, options.split, shapes, options.silhouettes)] if options.data else []
+    sets = [pairs_set(options.data, options.split, shapes, options.subject_masks)] if options.data else []
     sets += further_sets(options)
     if not sets:
         raise DataError("nothing to score on; give --data FOLDER, --sets, --backlit or --two-things")

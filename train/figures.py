@@ -24,7 +24,7 @@ from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
 from ranlen.retouch import Lighting
-from train.command import says_in_one_line
+from train.command import add_old_name, says_in_one_line
 from train.data import DataError, find_image, read_split, scene
 
 SIDE = 320  # longest side of a panel
@@ -63,7 +63,7 @@ class Sources:
         photos: names to show; none: the first frames of scenes spread evenly over the split.
         count: how many photos a comparison shows.
         other: a second such folder, of another kind of photo (underwater, in the paper).
-        silhouettes: folder of subject masks named like the photos; data/masks where there is none.
+        subject_masks: folder of subject masks named like the photos; data/masks where there is none.
         backbone: of the comparisons with Concat.
         without: weights trained without the gradient-smooth loss.
         tails: weights of a network with three tails.
@@ -74,7 +74,7 @@ class Sources:
     photos: tuple[str, ...] = ()
     count: int = 3
     other: Path | None = None
-    silhouettes: Path | None = None
+    subject_masks: Path | None = None
     backbone: str = "deepupe"
     without: str | None = None
     tails: str | None = None
@@ -230,11 +230,11 @@ def figure_8(sources: Sources) -> Photo:
 
 def figure_9(sources: Sources) -> Photo:
     """Portraits with a segmentation map as the region: STAR-DCE-RANLEN as the product shows it, Area C kept."""
-    folder = sources.silhouettes or sources.data / "masks"
+    folder = sources.subject_masks or sources.data / "masks"
     names = [name for name in read_split(sources.data, sources.split) if (folder / f"{name}.png").exists()]
     if not names:
         raise MissingError(
-            f"needs masks of photos, {folder}/NAME.png (white on black), or --silhouettes FOLDER of them"
+            f"needs masks of photos, {folder}/NAME.png (white on black), or --subject-masks FOLDER of them"
         )
     chosen = [name for name in sources.photos if name in names] or spread(names, sources.count)
     pairs = [example(sources.data, name) for name in chosen]
@@ -289,7 +289,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--photos", default="", help="names of photos to show, with commas between")
     parser.add_argument("--count", type=int, default=3, help="photos in a comparison, where they are not named")
     parser.add_argument("--other", type=Path, help="figure 5: another folder of pairs, underwater for example")
-    parser.add_argument("--silhouettes", type=Path, help="figure 9: folder of masks NAME.png (else DATA/masks)")
+    parser.add_argument("--subject-masks", type=Path, help="figure 9: folder of masks NAME.png (else DATA/masks)")
+    add_old_name(parser, "--silhouettes", "subject_masks", Path)
     parser.add_argument("--backbone", choices=list(BACKBONES), default="deepupe", help="of figures 4 and 5")
     parser.add_argument("--without", help="figure 6: weights trained without the gradient-smooth loss")
     parser.add_argument("--tails", help="figure 7: weights of a network with three tails")

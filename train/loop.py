@@ -36,7 +36,7 @@ from train.data import (
     hold_out,
     load_pairs,
     load_photos,
-    load_silhouettes,
+    load_subject_masks,
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
@@ -237,12 +237,12 @@ def load_data(config: TrainConfig) -> tuple[TrainingSet | Mixture, Pairs]:
             f"give more ({SCENES})"
         )
     photos = load_photos(config.photos) if config.photos else torch.empty(0, 3, *SIZE, dtype=torch.uint8)
-    silhouettes = load_silhouettes(Path(config.silhouettes)) if config.silhouettes else []
+    subject_masks = load_subject_masks(Path(config.subject_masks)) if config.subject_masks else []
     masks = None if config.method == "global" else config.paper_masks
     training = TrainingSet(
         load_pairs(folder, names),
         photos,
-        silhouettes,
+        subject_masks,
         config.photos_per_pair,
         masks,
         config.exposure_jitter,
@@ -256,7 +256,9 @@ def validate(network: Enhancer, pairs: Pairs) -> dict[str, float]:
     masks = [RegionMask.paper_circle(SIZE)] * len(pairs)
     if pairs.subjects is not None:
         own = zip(pairs.subjects[:, 0].numpy(), masks, strict=True)
-        masks = [RegionMask.from_core(core, transition=0.04, grow="both") if core.any() else mask for core, mask in own]
+        masks = [
+            RegionMask.from_core(core, feather=0.04, feather_side="both") if core.any() else mask for core, mask in own
+        ]
     return mean_scores(score_pairs(network, pairs, masks))
 
 

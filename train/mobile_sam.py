@@ -19,6 +19,7 @@ import torch
 from ranlen.models import weights
 from ranlen.segment import checkpoints
 from ranlen.segment.sam import UNUSED, build
+from train.command import says_in_one_line
 
 EPS = 1e-5  # of batch norms
 ABOUT = {
@@ -99,7 +100,8 @@ def with_norm(name: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, Any]
     return {f"{name}.c.weight": weight} | {f"{name}.bn.{key}": value for key, value in norm.items()}
 
 
-def main(arguments: list[str]) -> int:
+@says_in_one_line("mobile_sam", checkpoints.SegmenterError, OSError, ImportError)
+def main(arguments: list[str] | None = None) -> int:
     """Write the file; 2 for a command that makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m train.mobile_sam", description="Pack MobileSAM's weights.")
     parser.add_argument("files", nargs="+", type=Path, help="mobile_sam.pt, or encoder.onnx and sam.onnx")
@@ -109,12 +111,11 @@ def main(arguments: list[str]) -> int:
         state = from_export(*options.files) if len(options.files) == 2 else checkpoints.read(options.files[0])
         state = {name: value for name, value in state.items() if not name.startswith(UNUSED)}
         build("vit_t").load_state_dict(state)
-    except (checkpoints.SegmenterError, RuntimeError, OSError, ImportError) as error:
-        print(f"train.mobile_sam: {' '.join(str(error).split()):.300}", file=sys.stderr)
-        return 2
+    except RuntimeError as error:  # which names every tensor that is missing
+        raise checkpoints.SegmenterError(f"{error!s:.300}") from None
     weights.write_file(options.out, state, ABOUT)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

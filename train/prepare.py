@@ -29,6 +29,7 @@ from ranlen.io import images
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 from train import sources
+from train.command import says_in_one_line
 from train.data import GAMMA, SCENES, DataError
 from train.sources import Entry, Listing
 
@@ -45,6 +46,7 @@ class Outcome:
     problem: str = ""
 
 
+@says_in_one_line("prepare", DataError)
 def main(arguments: list[str] | None = None) -> int:
     """Prepare a data set; 0, or 1 if pairs had to be left out, or 2 if nothing sensible could be done."""
     options = parse_arguments(arguments)
@@ -53,15 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
         claim(options.destination, settings(options))
         outcomes = run(listing.entries, options)
         return report(listing, outcomes, options)
-    except (DataError, BrokenProcessPool) as error:
-        died = "a worker was killed, perhaps for want of memory; try fewer --jobs"
-        print(f"prepare: {died if isinstance(error, BrokenProcessPool) else error}", file=sys.stderr)
+    except BrokenProcessPool:
+        raise DataError("a worker was killed, perhaps for want of memory; try fewer --jobs") from None
     except OSError as error:  # reading turns these into ImageError: it is the destination
         place = error.filename or options.destination
-        print(f"prepare: {place}: {error.strerror}; the same command goes on from here", file=sys.stderr)
+        raise DataError(f"{place}: {error.strerror}; the same command goes on from here") from None
     except KeyboardInterrupt:
-        print("prepare: stopped; the same command goes on from here", file=sys.stderr)
-    return 2
+        raise DataError("stopped; the same command goes on from here") from None
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

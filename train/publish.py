@@ -1,4 +1,4 @@
-"""Publish trained networks: `python -m train.publish RUN ... --data FOLDER --silhouettes FOLDER`.
+"""Publish trained networks: `python -m train.publish RUN ... --data FOLDER --subject-masks FOLDER`.
 
 Copies the best weights of each run into the folder of published weights, scores all published models on the test split,
 and on further sets if there are any, and writes the scores beside them, as scores.json and as tables in README.md.
@@ -18,7 +18,8 @@ from ranlen.io.images import ImageError
 from ranlen.models import weights
 from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
-from train.command import says_in_one_line
+from train.command import add_old_name, says_in_one_line
+from train.config import in_todays_words
 from train.data import DataError
 from train.evaluate import add_sets, evaluate, further_sets, pairs_set
 from train.report import FIGURES, OVER_SETS, Report, summarise_all
@@ -57,8 +58,9 @@ def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None
 
 def without_places(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card that names folders by their last part and does not tell where they were."""
-    config = {key: value for key, value in card["config"].items() if key not in ("out", "threads", "device")}
-    for key in config.keys() & {"data", "sources", "photos", "silhouettes"}:  # older runs knew no sources
+    config = in_todays_words(card["config"])
+    config = {key: value for key, value in config.items() if key not in ("out", "threads", "device")}
+    for key in config.keys() & {"data", "sources", "photos", "subject_masks"}:  # older runs knew no sources
         config[key] = ",".join(Path(folder).name for folder in config[key].split(","))
     if config["start"]:
         about = weights.card(config["start"])
@@ -123,11 +125,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.publish", description="Publish trained networks.")
     parser.add_argument("runs", type=Path, nargs="*", help="--out folders of finished trainings; none: score again")
     parser.add_argument("--data", type=Path, required=True, help="folder with low/, high/ and split.json")
-    parser.add_argument("--silhouettes", type=Path, help="folder of subject masks, to score with them too")
+    parser.add_argument("--subject-masks", type=Path, help="folder of subject masks, to score with them too")
+    add_old_name(parser, "--silhouettes", "subject_masks", Path)
     add_sets(parser)
     parser.add_argument("--readme", type=Path, help="Markdown file that shows the first table, between the same marks")
     options = parser.parse_args(arguments)
-    sets = [pairs_set(options.data, silhouettes=options.silhouettes), *further_sets(options)]
+    sets = [pairs_set(options.data, subject_masks=options.subject_masks), *further_sets(options)]
     publish(options.runs, sets, options.readme)
     return 0
 

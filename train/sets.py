@@ -172,7 +172,7 @@ def made_of_subjects(
         kept.append(each)
         lows.append((low * 255).round().byte())
         highs.append(photo)
-        masks.append(RegionMask.from_core(meant, transition=uniform(0.01, 0.04, generator), grow="both"))
+        masks.append(RegionMask.from_core(meant, feather=uniform(0.01, 0.04, generator), feather_side="both"))
     if not kept:
         raise DataError(f"no subject in {folder} takes between 1 and 70 % of the frame")
     return EvaluationSet(name, split, Pairs(kept, torch.stack(lows), torch.stack(highs)), {"subject": masks})
@@ -207,11 +207,11 @@ def made_of_pairs(
     return EvaluationSet(name, split, load_pairs(folder, list(names)), masks)
 
 
-def masks_for(shape: str, count: int, silhouettes: list[np.ndarray]) -> list[RegionMask]:
+def masks_for(shape: str, count: int, subject_masks: list[np.ndarray]) -> list[RegionMask]:
     """The same masks every time: the paper's circle in the middle, or one random mask of the shape per photo."""
     if shape == "circle":
         return [RegionMask.paper_circle(SIZE)] * count
-    return [random_mask(shape, silhouettes, generator_of(2, i)) for i in range(count)]
+    return [random_mask(shape, subject_masks, generator_of(2, i)) for i in range(count)]
 
 
 SUBJECTS = {"backlit": backlit, "two things": two_things}  # what can be made of subjects

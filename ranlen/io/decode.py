@@ -341,5 +341,5 @@ def turned(channels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def turned_back(channels: np.ndarray, orientation: int) -> np.ndarray:
-    """Upright pixels as a file of an orientation stores them."""
+    """Upright pixels (H, W, C) as a file of an EXIF orientation stores them: the inverse of `turned`."""
     return turned(channels, {6: 8, 8: 6}.get(orientation, orientation))

@@ -54,7 +54,7 @@ def _again(photo: Photo, data: bytes, found: Picture) -> bytes:
 
 
 def new(photo: Photo, kind: str, quality: int) -> bytes:
-    """A new file of a kind."""
+    """The bytes of a new file of a kind, a value of `images.FORMATS`; `quality`, 1 to 100, is for JPEG and the like."""
     alpha = None if photo.alpha is None else photo.alpha[..., None]
     channels = _channels(photo.pixels, alpha, photo.grey)
     block = exif.without_thumbnail(photo.exif.removeprefix(exif.NAME)) if photo.exif else None
@@ -79,7 +79,7 @@ def _channels(pixels: np.ndarray, alpha: np.ndarray | None, grey: bool) -> np.nd
 
 
 def to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as uint8, rounded."""
+    """Pixels of any shape as uint8: uint8 as they are, uint16 divided by 257 and rounded."""
     if pixels.dtype == np.uint8:
         return pixels
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -264,7 +264,7 @@ def format_of(path: str | Path) -> str:
 
 
 def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
-    """The bytes of a file of the given format; `quality` is for a new one that loses something.
+    """The bytes of a file of a format (of `FORMATS`); `quality`, 1 to 100, is for a new one that loses something.
 
     A photo goes back into the file that it came from where the format is the same and no more than its pixels differs.
     """

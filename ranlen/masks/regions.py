@@ -110,7 +110,7 @@ class RegionMask:
         """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
         return 1 - self._within_b[0]
 
-    def transition_width(self) -> Tensor:
+    def feather_width(self) -> Tensor:
         """Mean width of B in pixels, (N,); 1 where there is no B."""
         return self._within_b[1]
 
@@ -127,47 +127,47 @@ class RegionMask:
         cls,
         core: np.ndarray,
         *,
-        transition: float = DRAWN_FEATHER[0],
-        transition_px: float | None = None,
-        grow: Side = DRAWN_FEATHER[1],
+        feather: float = DRAWN_FEATHER[0],
+        feather_px: float | None = None,
+        feather_side: Side = DRAWN_FEATHER[1],
         max_side: int | None = None,
     ) -> RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
 
         Args:
             core: (H, W) booleans, True on the subject.
-            transition: the feather's width: that of Area B, as a fraction of the short side, in [0, 1].
-            transition_px: the same in pixels of `core`; wins over `transition` when given.
-            grow: the feather's side: "out" around the core (dilation), "in" carved from it (erosion: it is the outer
-                limit, as for a segmentation in Section 5.2), or "both", half and half. Carving stops halfway to the
-                core's deepest point, so that Area A never vanishes.
+            feather: width of Area B as a fraction of the short side, in [0, 1].
+            feather_px: the same in pixels of `core`; wins over `feather` when given.
+            feather_side: where Area B lies: "out" around the core (dilation), "in" carved from it (erosion: it is the
+                outer limit, as for a segmentation in Section 5.2), or "both", half and half. Carving stops halfway to
+                the core's deepest point, so that Area A never vanishes.
             max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
                 one that Area B needs to be 8 pixels wide; A and B then stay inside what full size would give.
 
         Raises:
-            ValueError: not a 2-D array, or a width or direction that makes no sense.
+            ValueError: not a 2-D array, or a width or side that makes no sense.
         """
         core = np.asarray(core)
         if core.ndim != 2 or core.size == 0:
             raise ValueError(f"a core is a boolean array (H, W); got shape {core.shape}")
         core = core.astype(bool)
         short = min(core.shape)
-        if not (isinstance(transition, int | float) and 0 <= transition <= 1):  # which no NaN is
-            raise ValueError(f"transition is a fraction of the short side in [0, 1]; got {transition}")
-        if transition_px is not None and not (math.isfinite(transition_px) and 0 <= transition_px <= max(core.shape)):
-            raise ValueError(f"transition_px is a width in pixels, from 0 to {max(core.shape)}; got {transition_px}")
-        if grow not in SIDES:
-            raise ValueError(f"grow is one of {', '.join(SIDES)}; got {grow!r}")
-        width = transition * short if transition_px is None else transition_px
+        if not (isinstance(feather, int | float) and 0 <= feather <= 1):  # which no NaN is
+            raise ValueError(f"feather is a fraction of the short side in [0, 1]; got {feather}")
+        if feather_px is not None and not (math.isfinite(feather_px) and 0 <= feather_px <= max(core.shape)):
+            raise ValueError(f"feather_px is a width in pixels, from 0 to {max(core.shape)}; got {feather_px}")
+        if feather_side not in SIDES:
+            raise ValueError(f"feather_side is one of {', '.join(SIDES)}; got {feather_side!r}")
+        width = feather * short if feather_px is None else feather_px
 
         scale = _reduction(core.shape, width, max_side)
         if scale < 1:
             rows, cols = (max(1, round(side * scale)) for side in core.shape)
-            core = resized(core, (rows, cols), wholly=grow == "in")
+            core = resized(core, (rows, cols), wholly=feather_side == "in")
             width *= scale
         outside, inside = distance(core), distance(~core)
-        carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[grow], float(inside.max()) / 2)
-        grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[grow]
+        carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[feather_side], float(inside.max()) / 2)
+        grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[feather_side]
         # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a
         # half cells is what that can be wrong by.
         outer = grown - (2.5 if scale < 1 else 0.0)

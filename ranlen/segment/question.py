@@ -25,7 +25,7 @@ def answer(question: Question, size: Size, ask: Callable[[Prompts], np.ndarray],
     Args:
         question: see `asked`.
         size: (height, width) of the photo.
-        ask: a segmenter that has seen the photo.
+        ask: a segmenter that has encoded the photo.
         known: earlier answers; what is in them is not asked again.
 
     Returns:
