@@ -108,7 +108,7 @@ def test_a_slow_line_is_told_in_per_cent_and_seconds(visit, tmp_path):
     assert 0 < float(page.evaluate(SHARE)) < 1
     line.send("Network.emulateNetworkConditions", slow | {"downloadThroughput": -1, "uploadThroughput": -1})
     page.wait_for_selector(".rl-name:has-text('noise.png')")
-    click(page)
+    exact(page, lambda: click(page))
     line.send("Network.emulateNetworkConditions", slow)
     with page.expect_download() as download:
         page.click("#save")

@@ -143,10 +143,11 @@ def test_before_and_after_and_every_pane_of_compare_show_the_files_pixels(visit,
     assert np.array_equal(seen[:, :half], before[:, :half])
     page.click("[data-view=compare]")
     page.wait_for_selector(".rl-compare.rl-ready", timeout=120_000)
+    page.click("[data-act=own]")
     settled(page)
-    panes = {name: shown(page, f"[data-of={name}] canvas") for name in ("original", "global", "ranlen")}
+    panes = {name: shown(page, f"[data-of={name}] canvas") for name in ("original", "ranlen", "concat")}
     assert min(map(grain, panes.values())) > 12
-    assert (panes["original"] != panes["global"]).any()
+    assert (panes["original"] != panes["ranlen"]).any()
 
 
 def test_a_drag_of_degree_far_in_follows_the_hand(visit, large):
