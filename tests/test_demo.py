@@ -13,6 +13,7 @@ import types
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import gradio as gr
 import numpy as np
 import pytest
@@ -407,7 +408,9 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
         expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
-        assert (np.abs(maps - expected).max(2)[attenuation[part] > 0] <= step / 2 + 1e-6).all()
+        near = cv2.dilate((attenuation > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
+        assert (np.abs(maps - expected).max(2)[near[part] > 0] <= step / 2 + 1e-6).all()
+        assert near.any(1).sum() == height
     assert len(json.dumps(packed)) < 200_000
 
 

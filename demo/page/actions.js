@@ -26,7 +26,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     const { min, max } = limits.settings.degree;
     if (isMarked(store.state)) setSubject({ degree: round(clamp(subjectOf(store.state).degree + by, min, max)) }, 'nudge');
   }
-  function shift(way) { if (store.state.mode === 'wipe') wipe.move(store.state.split + 0.02 * way); }
+  function shift(way) { if (store.state.mode === 'wipe') wipe.nudge(0.02 * way); }
 
   const run = {
     undo, redo, help: () => help(), more: () => sheet(),
@@ -35,7 +35,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
     save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
-    full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-stage').requestFullscreen?.()),
+    full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-app').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
     smaller: () => addEdit({ tool: 'part', larger: false }, 'part'), larger: () => addEdit({ tool: 'part', larger: true }, 'part'),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
@@ -82,7 +82,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['1', 'Select', () => show('select')],
     ['2', 'Before and after', () => show('wipe')],
     ['3', 'Compare', () => show('compare')],
-    ['\\', 'Hold: the photo as it was', () => hold(true)],
+    ['\\', 'Hold: the photo as it was; in Compare, what is chosen there', () => hold(true)],
     ['0', 'Fit: the whole photo', () => act('fit')],
     ['Z', '100 %: the photo’s own pixels', () => act('own')],
     ['F', 'Full screen', () => act('full')],

@@ -10,9 +10,12 @@ const MOST_KEPT = 2;                         // answers, each with a light for e
 
 export function createCompare(store, server, renderer, tiles, methods, box) {
   const kept = new Map();                    // lights by method, by `lightKey`
-  const panes = [{ name: 'original', title: 'Original' }, ...methods].map(paneOf);
+  const panes = [{ name: 'original', title: 'Original' }, ...[...methods].reverse()].map(paneOf);
   let asked = null, lit = null;              // [photo, key, degree, index] of the last question; the photo of what is kept
-  box.prepend(...panes.map((pane) => pane.figure));
+  box.querySelector('.rl-panes').append(...panes.map((pane) => pane.figure));
+  const chooser = box.querySelector('select');
+  chooser.append(...panes.map(({ name, title }) => new Option(title, name)));
+  chooser.addEventListener('change', () => store.set({ against: chooser.value }));
 
   function follow(state) {
     if (state.photo !== lit) forget(state.photo);
@@ -59,28 +62,31 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
     store.set({ comparing: false, compared: null });
   }
 
-  // One method after the other through the renderer's one canvas.
+  // One method after the other through the renderer's one canvas; while a key is held, one of them in every pane.
   function draw(state) {
-    const { photo, compared, holding } = state, subject = subjectOf(state);
+    const { photo, compared, holding, view } = state, subject = subjectOf(state);
     const answer = photo && subject.edits.length && compared?.key === lightKey(state.recipe, subject) ? compared : null;
-    for (const { name, canvas, said } of panes) {
+    for (const { name: own, canvas, bold, said } of panes) {
+      const { name, title } = holding ? panes.find((each) => each.name === state.against) : panes.find((each) => each.name === own);
       const context = cleared(canvas), light = answer?.lights[name];
+      bold.textContent = title;
       if (!photo) continue;
       let picture = null, list = [], words = ['Being lit…'];
       if (name === 'original') [picture, words] = [photo.bitmap, ['The photo as it was']];
       else if (!subject.edits.length) words = ['Nothing is marked yet'];
       else if (answer) {
         words = answer.degree === subject.degree ? answer.words[name] : ['…'];
-        if (light && kept.has(answer.key)) [list, picture] = holding ? [[], photo.bitmap] : [[[light, subject]], renderer.renderLights([[light, subject]])];
+        if (light && kept.has(answer.key)) [list, picture] = [[[light, subject]], renderer.renderLights([[light, subject]])];
         else if (!renderer.live()) words = [...words, 'No picture: this browser lacks WebGL 2'];
       }
       if (picture) {
-        paint(context, picture, frameOf(state.view, photo, canvas), photo);
-        tiles.cover(context, list, name);
+        paint(context, picture, frameOf(view, photo, canvas), photo);
+        tiles.cover(context, list, own);
       }
       say(said, words);
     }
     box.classList.toggle('rl-ready', Boolean(answer));
+    box.classList.toggle('rl-near', view.scale > 1);
   }
 
   store.subscribe(['photo', 'recipe', 'current', 'mode', 'pending', 'sliding'], follow);
@@ -100,7 +106,7 @@ function paneOf({ name, title, note }) {
   }
   caption.append(said);
   figure.append(canvas, caption);
-  return { name, figure, canvas, said };
+  return { name, title, figure, canvas, bold, said };
 }
 
 function say(list, words) {

@@ -89,6 +89,7 @@ export async function start({ element, props }) {
     },
     recipe: () => plain(store.state.recipe),
     cross: () => store.state.cross,
+    split: wipe.place,
   };
   const keeping = createKeeping(store, kept), was = await keeping.bring();
   if (was) files.restore(was);

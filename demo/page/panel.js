@@ -84,6 +84,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
 
   function refresh(state) {
     const { photo, recipe, current, mode, tool, sizes, marks } = state, subject = subjectOf(state), found = marks.get(areasKey(subject));
+    const held = document.activeElement;
     app.dataset.view = photo ? mode : 'empty';
     app.dataset.using = tool;
     $('.rl-name').textContent = photo ? `${photo.name} · ${photo.size[0]} × ${photo.size[1]}` : SLOGAN;
@@ -109,9 +110,11 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
       const chip = button(String(i + 1), { subject: i }, `Subject ${i + 1}${one.edits.length ? '' : ', not marked yet'}`);
       chip.title = `Subject ${i + 1}`;
+      chip.disabled = !photo;
       press(chip, i === current);
       return chip;
     }));
+    if (held?.disabled && app.contains(held)) (mode === 'compare' ? $('.rl-panes') : main).focus({ preventScroll: true });  // keys go on
     $('.rl-shares').textContent = found && subject.edits.length ? ['Area A', 'B', 'C'].map((name, i) => `${name} ${Math.round(100 * found.shares[i])} %`).join(' · ') : '';
   }
 

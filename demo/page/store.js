@@ -73,7 +73,8 @@ export const fieldsOf = (limits) => ({
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
   cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
-  split: 0.5,           // where the line of "before and after" stands, from 0 (left) to 1
+  split: null,          // where the line of "before and after" was put, from 0 (left) to 1; else it stands on the subject
+  against: 'original',  // which method all panes of Compare show while the key is held
 });
 
 // What follows from the state.

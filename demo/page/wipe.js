@@ -1,12 +1,20 @@
 // Before and after: one picture, a line between them to drag, the whole original while a button is held.
 
 import { frameOf } from './geometry.js';
+import { areasKey } from './recipe.js';
 import { clamp } from './settings.js';
 import { cleared, paint, screenRatio } from './stage.js';
-import { lightsOf } from './store.js';
+import { lightsOf, subjectOf } from './store.js';
 
 export function createWipe(store, canvas, picture, tiles) {
-  const at = () => store.state.split * canvas.width;
+  // On the subject, until somebody moves it.
+  function place() {
+    const { split, photo, view, marks } = store.state, found = marks.get(areasKey(subjectOf(store.state)));
+    if (split !== null || !photo || !found?.a.length) return split ?? 0.5;
+    const frame = frameOf(view, photo, canvas);
+    return clamp((frame.x + middleOf(found) * frame.width) / canvas.width, 0.02, 0.98);
+  }
+  const at = () => place() * canvas.width;
 
   function draw(state) {
     const { photo, view, holding } = state;
@@ -26,8 +34,16 @@ export function createWipe(store, canvas, picture, tiles) {
   }
 
   const near = (x) => Math.abs(x - at()) < 24 * screenRatio();
+  const nudge = (by) => move(place() + by);
   const move = (x) => store.set({ split: clamp(x, 0.02, 0.98) });
-  return { draw, near, move, canvases: [canvas] };
+  store.subscribe(['photo'], () => store.set({ split: null }));
+  return { draw, near, place, move, nudge, canvases: [canvas] };
+}
+
+// The middle of the box around Area A, from 0 to 1.
+function middleOf({ a, size: [, width] }) {
+  const all = a.flatMap((line) => line.filter((_, i) => i % 2 === 0));
+  return (all.reduce((one, other) => Math.min(one, other)) + all.reduce((one, other) => Math.max(one, other)) + 1) / 2 / width;
 }
 
 function drawLine(context, at, height) {
