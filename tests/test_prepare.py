@@ -15,7 +15,7 @@ import torch
 
 from ranlen.io import images
 from ranlen.io.images import Photo
-from train import data, evaluate, prepare, sources
+from train import data, evaluate, examples, prepare, sources
 from train.data import DataError
 from train.sources import UIEB_TEST, fivek_id, keep_split, ppr10k_name, uieb_test
 
@@ -333,7 +333,7 @@ def test_the_own_mask_of_a_photo_is_trained_with(tmp_path):
     assert pairs.subjects.shape == (4, 1, 256, 256)
     assert pairs.subjects.float().mean() == pytest.approx(0.5, abs=0.01)
 
-    training = data.TrainingSet(pairs, torch.empty(0, 3, *data.SIZE), [], 0, 0.0, 0.0, 0)
+    training = examples.TrainingSet(pairs, torch.empty(0, 3, *data.SIZE), [], 0, 0.0, 0.0, 0)
     low, _, regions = training.batch(0, 4)
     for image, areas in zip(low, regions.tensor, strict=True):
         a, a_or_b = areas >= 0.5
@@ -343,9 +343,9 @@ def test_the_own_mask_of_a_photo_is_trained_with(tmp_path):
         assert a.sum() < a_or_b.sum()  # eroded
         assert dark[a].float().mean() > dark[~a_or_b].float().mean()
     for subject in pairs.subjects[:, 0].numpy():
-        areas = data.training_mask(0.0, [], torch.Generator().manual_seed(0), subject).tensor[0]
+        areas = examples.training_mask(0.0, [], torch.Generator().manual_seed(0), subject).tensor[0]
         assert (areas[1].numpy() == subject).all()  # the segmentation is A or B, as in Section 5.2
-    nobody = data.training_mask(0.0, [], torch.Generator().manual_seed(0), np.zeros(data.SIZE, bool))
+    nobody = examples.training_mask(0.0, [], torch.Generator().manual_seed(0), np.zeros(data.SIZE, bool))
     assert nobody.a.any()  # another shape
 
 

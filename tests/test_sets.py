@@ -11,7 +11,8 @@ import torch
 
 from ranlen.io.images import Photo
 from train import sets
-from train.data import GAMMA, DataError, generator_of
+from train.chance import generator_of
+from train.data import GAMMA, DataError
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import Enhancer
 from tests.conftest import trained
-from train import data, evaluate, figures, loop, publish
+from train import data, evaluate, examples, figures, loop, publish
 from train.__main__ import main
 from train.checkpoint import CheckpointError, check_same, load_checkpoint, save_checkpoint
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
@@ -90,13 +90,13 @@ def logged_epochs(out: Path) -> list[int]:
 
 RUN = """
 import json, os, sys
-from train import data
+from train import examples
 from train.config import TrainConfig
 from train.loop import train
 
 settings, last, resume = json.loads(sys.argv[1])
-original = data.TrainingSet.batch
-data.TrainingSet.batch = lambda self, step, size: os._exit(9) if step == last else original(self, step, size)
+original = examples.TrainingSet.batch
+examples.TrainingSet.batch = lambda self, step, size: os._exit(9) if step == last else original(self, step, size)
 train(TrainConfig(**settings), resume=resume)
 """
 
@@ -166,7 +166,7 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     assert (config["data"], config["start"], "out" in config) == (pairs.name, "star_dce-global", False)
     scores = weights.scores()["models"]
     assert list(scores) == [*YARDSTICKS, *weights.published()]
-    assert set(scores["input"]) == {"circle", *data.SHAPES}
+    assert set(scores["input"]) == {"circle", *examples.SHAPES}
     assert scores["input"]["circle"]["images"] == 2
     assert scores["star_dce-ranlen"]["circle"]["changed_c"] == 0
     text = (shelf / "README.md").read_text()
@@ -192,7 +192,7 @@ def test_a_batch_is_a_function_of_its_step(pairs):
     photos = loaded.high[:3]
     silhouette = np.zeros(data.SIZE, bool)
     silhouette[80:200, 100:150] = True
-    make = lambda seed: data.TrainingSet(loaded, photos, [silhouette], 0.5, 0.5, 0.5, seed)  # noqa: E731
+    make = lambda seed: examples.TrainingSet(loaded, photos, [silhouette], 0.5, 0.5, 0.5, seed)  # noqa: E731
     assert len(make(0)) == 12
     for ours, theirs in zip(make(0).batch(7, 4), make(0).batch(7, 4), strict=True):
         ours, theirs = (x.tensor if isinstance(x, RegionMask) else x for x in (ours, theirs))
@@ -211,7 +211,7 @@ def test_every_shape_of_mask_is_drawn_and_none_is_empty():
     silhouette = np.zeros(data.SIZE, bool)
     silhouette[60:200, 100:150] = True
     generator = torch.Generator().manual_seed(0)
-    coverages = [data.training_mask(0.3, [silhouette], generator).coverage() for _ in range(60)]
+    coverages = [examples.training_mask(0.3, [silhouette], generator).coverage() for _ in range(60)]
     a, b, c = (torch.cat(parts) for parts in zip(*coverages, strict=True))
     assert a.min() > 0
     assert b.min() > 0
@@ -231,7 +231,7 @@ def test_subject_masks_for_scoring_are_not_trained_on(tmp_path):
 
 def test_darkening_darkens_and_rounds_to_8_bits():
     photos = torch.rand(6, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
-    dark = data.darken(photos, torch.Generator().manual_seed(1))
+    dark = examples.darken(photos, torch.Generator().manual_seed(1))
     assert (dark.mean((1, 2, 3)) < 0.8 * photos.mean((1, 2, 3))).all()
     torch.testing.assert_close(dark * 255, (dark * 255).round())
     assert dark.min() >= 0

@@ -24,7 +24,8 @@ from ranlen.models.weights import WeightsError
 from ranlen.rendering.fields import LightField, render
 from train import paper, report
 from train.command import add_old_name, says_in_one_line
-from train.data import SHAPES, DataError, Pairs, load_subject_masks, read_split
+from train.data import DataError, Pairs, load_subject_masks, read_split
+from train.examples import SHAPES
 from train.report import Scored, Scores
 from train.sets import SUBJECTS, EvaluationSet, made_of_pairs, read_set
 from train.yardsticks import YARDSTICKS, Yardstick, best_degree, in_8_bits

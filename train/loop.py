@@ -32,7 +32,6 @@ from train.data import (
     SIZE,
     DataError,
     Pairs,
-    TrainingSet,
     hold_out,
     load_pairs,
     load_photos,
@@ -40,6 +39,7 @@ from train.data import (
     read_split,
 )
 from train.evaluate import mean_scores, score_pairs
+from train.examples import TrainingSet
 from train.meter import prepare, teach
 from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise

@@ -33,7 +33,8 @@ from ranlen.masks.regions import RegionMask
 from ranlen.masks.shapes import disc
 from train import data, underexposure
 from train.chance import generator_of, uniform, whole
-from train.data import SHAPES, SIZE, DataError, Pairs
+from train.data import SIZE, DataError, Pairs
+from train.examples import SHAPES, full_mask, random_center
 from train.sets import PARTS, tenth
 
 if sys.version_info >= (3, 11):
@@ -257,7 +258,7 @@ class Mixture:
         shares = torch.tensor([source.share for source in self.sources])
         drawn = torch.multinomial(shares, size, replacement=True, generator=generator)
         low, high, cores = zip(*(self._example(self.sources[i], generator) for i in drawn), strict=True)
-        masks = [_areas(core, generator) for core in cores] if self.local else [data.full_mask(size).tensor]
+        masks = [_areas(core, generator) for core in cores] if self.local else [full_mask(size).tensor]
         images = (torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2) / 255 for each in (low, high))
         return next(images), next(images), RegionMask(torch.cat(masks))
 
@@ -341,7 +342,7 @@ def _shape(generator: torch.Generator) -> np.ndarray:
     """A disc, or any other shape that training knows; neither tiny nor nearly everything."""
     while True:
         if uniform(0, 1, generator) < 0.5:
-            core = disc(SIZE, data.random_center(generator), uniform(0.12, 0.32, generator) * SIZE[0])
+            core = disc(SIZE, random_center(generator), uniform(0.12, 0.32, generator) * SIZE[0])
         else:
             core = list(SHAPES.values())[whole(len(SHAPES), generator)](generator)
         if 0.005 < core.mean() < 0.6:

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ranlen.masks.regions import RegionMask
+from train.chance import generator_of, uniform
 from train.data import (
     GAMMA,
     SIZE,
@@ -28,15 +29,12 @@ from train.data import (
     DataError,
     Pairs,
     find_image,
-    generator_of,
     load_pairs,
-    random_blob,
-    random_mask,
     read_core,
     read_small,
     scene,
-    uniform,
 )
+from train.examples import random_blob, random_mask
 from train.sources import read_splits
 
 PARTS = {"test": 0, "validation": 1}  # of ten that the scenes of a folder fall into by their names
