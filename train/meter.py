@@ -78,6 +78,7 @@ def teach(network: Enhancer, lessons: Lessons, steps: int, *, lr: float = 1e-3, 
     optimizer = torch.optim.AdamW(network.meter.decide.parameters(), lr=lr, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     network.meter.decide.train()
+    torch.manual_seed(seed)  # of what is dropped
     losses = []
     for step in tqdm(range(steps), "the meter learns", leave=False, mininterval=5):
         which = torch.randint(len(lessons.metered), (BATCH,), generator=generator_of(seed, 4, step))
