@@ -116,8 +116,6 @@ def train(config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
     bar = tqdm(total=total, initial=step, desc=title, mininterval=5, disable=board is None)
     while step < total:
         network.train()
-        if network.meter is not None:
-            network.meter.decide.eval()  # it drops numbers in its last lesson only: here each step can be repeated
         sums: dict[str, float] = defaultdict(float)
         started = time.perf_counter()
         for _ in range(steps_per_epoch - step % steps_per_epoch):

@@ -74,6 +74,12 @@ class LightMeter(nn.Module):
         nn.init.zeros_(self.decide[-1].get_parameter("weight"))
         nn.init.zeros_(self.decide[-1].get_parameter("bias"))
 
+    def train(self, mode: bool = True) -> LightMeter:
+        """As of any module, but nothing is dropped: that is for the last lesson (train/meter.py), alone and seeded."""
+        super().train(mode)
+        self.decide.eval()
+        return self
+
     def forward(self, image: Tensor, area: Tensor) -> Exposure:
         """Meter images (N, 3, h, w) in [0, 1] over an area (N, 1, h, w) in [0, 1]."""
         return self.read(*self.look(image, area))
