@@ -23,7 +23,7 @@ def test_one_click_finds_the_ball_by_sam(browser, balls):
         dark = pixels(page)
         exact(page, lambda: page.mouse.click(*place(page, 130 / 400, 0.5)))
         lit = (pixels(page) != dark).any(2)
-        assert page.input_value("input[type=number][data-of=feather]") == "4"  # narrow: it has a border of its own
+        assert page.input_value("input[type=number][data-of=feather]") == "2"  # narrow: it has a border of its own
         page.context.close()
     y, x = np.mgrid[:300, :400]
     assert lit[(x - 130) ** 2 + (y - 150) ** 2 < 40**2].mean() > 0.99
