@@ -57,6 +57,7 @@ def test_a_graph_that_differs_is_not_written(tmp_path, monkeypatch, capsys):
 
 
 def test_the_documented_program_lights_as_the_package_does(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "demo" / "examples", tmp_path / "demo" / "examples")
     assert export.main(["deepupe-ranlen"]) == 0
