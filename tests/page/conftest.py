@@ -30,6 +30,7 @@ def visit(browser, server):
     def visit(**options):
         page = browser.new_context(**{"viewport": DESKTOP, **options}).new_page()
         pages.append(page)
+        page.on("filechooser", lambda chooser: None)  # looked out for from now on: a key is quicker than Playwright
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: strangers.append(request.url) if foreign(request.url) else None)

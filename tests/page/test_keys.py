@@ -33,7 +33,6 @@ def press(page, *keys):
 
 def test_from_the_photo_to_the_saved_file_by_keys_alone(visit, balls, tmp_path):
     page = visit()
-    page.wait_for_timeout(1000)  # while a page is put up, what has the focus may be replaced
     tab_to(page, ".rl-choose")
     assert page.evaluate(f"{FOCUSED}.matches('.rl-choose')")
     with page.expect_file_chooser() as chooser:
