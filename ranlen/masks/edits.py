@@ -98,8 +98,8 @@ class Mark(Edit, frozen=True, kw_only=True):
         return core | shape if self.add else core & ~shape
 
     def shape(self, size: Size) -> np.ndarray:
-        """What is marked, booleans (H, W)."""
-        raise NotImplementedError
+        """What is marked, booleans (H, W): nothing, unless a tool says so."""
+        return np.zeros(size, bool)
 
 
 class Circle(Mark, frozen=True, tag="circle"):
