@@ -33,7 +33,7 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
     auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
-    save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
+    save: () => files.save('photo'), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-app').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),

@@ -28,7 +28,7 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     const { photo } = store.state;
     if (!isUnsaved(store.state)) return true;
     const choice = await confirmed(`${question} What you did to ${photo.name} is not saved.`, { save: 'Save first', go: 'Go on without saving', '': 'Stay' });
-    return choice === 'save' ? save('photo', 'same') : choice === 'go';
+    return choice === 'save' ? save('photo') : choice === 'go';
   }
 
   function fetchPhoto(source, then) {
@@ -100,14 +100,14 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
   }
 
   // Gives whether it was saved.
-  const save = (what, format) => new Promise((done) => {
-    const { recipe, current } = store.state;
+  const save = (what) => new Promise((done) => {
+    const { recipe, current, format } = store.state;
     if (!isMarked(store.state)) { done(false); return; }
     store.set({ saving: true });
     server.save(plain(recipe), what, current, format, ({ step, share, seconds, error, lost, loses, file, name, bytes }) => {
       if (seconds !== undefined) { store.set({ working: carried('Receiving', { share, seconds }) }); return; }
       if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
-      if (lost) { whenFound(() => save(what, format).then(done)); return; }
+      if (lost) { whenFound(() => save(what).then(done)); return; }
       store.set({ saving: false, working: null });
       if (error) { warn({ message: error }); done(false); return; }
       download(file, name);

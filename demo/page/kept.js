@@ -73,11 +73,11 @@ function claimed(session) {
 }
 
 // What is kept of the state, and when it is written: one after the other, the latest last.
-const STEPS = ['recipe', 'current', 'past', 'future', 'saved'], VIEW = ['mode', 'tool', 'sizes', 'view', 'learnt'];
+const STEPS = ['recipe', 'current', 'past', 'future', 'saved'], VIEW = ['mode', 'tool', 'sizes', 'format', 'view', 'learnt'];
 const WORK = [...STEPS, ...VIEW];
 const PAUSE = 200;                           // milliseconds between writes
 export const PHOTO = ['source', 'picture', 'name', 'size', 'key'];
-export const only = (names, from) => Object.fromEntries(names.map((name) => [name, from[name]]));
+export const only = (names, from) => Object.fromEntries(names.filter((name) => name in from).map((name) => [name, from[name]]));  // an older page knew fewer
 
 export function createKeeping(store, kept) {
   let written = null, wanted = false, writing = false;

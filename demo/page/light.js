@@ -50,6 +50,7 @@ float openAt(ivec2 at) {
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   at.y = height - 1 - at.y;
+  at = min(at, textureSize(photo, 0) - 1);
   vec3 image = texelFetch(photo, at, 0).rgb;
 #ifdef ATTENUATED
   float open = attenuationRange.x + attenuationRange.y * openAt(at);
@@ -212,10 +213,14 @@ export function createRenderer(canvas, onLost) {
     for (const [light, subject] of list) renderLight(source, light, subject);
     gl.disable(gl.BLEND);
   }
-  function copyPixels({ buffer, width, height }) {  // the screen's rows begin at the bottom, ours at the top
+  // With the last column and row once more, where there is room: whoever enlarges the picture reads across its edge.
+  function copyPixels({ buffer, width, height }) {
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, buffer);
     gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-    gl.blitFramebuffer(0, 0, width, height, 0, canvas.height, width, canvas.height - height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    for (const [right, lower] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      const from = [right && width - 1, lower && height - 1], x = right * width, y = canvas.height - lower * height;
+      gl.blitFramebuffer(...from, width, height, x, y, x + width - from[0], y - height + from[1], gl.COLOR_BUFFER_BIT, gl.NEAREST);  // our first row is the screen's last
+    }
   }
   function renderLight(source, light, { degree }) {
     const { program, at } = compiled(source.pace && 'TILE', light.attenuation && 'ATTENUATED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
@@ -223,7 +228,8 @@ export function createRenderer(canvas, onLost) {
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.enable(gl.SCISSOR_TEST);
-    gl.scissor(left, canvas.height - top - height, width, height);
+    const further = [left + width === source.width, top + height === source.height].map(Number);
+    gl.scissor(left, canvas.height - top - height - further[1], width + further[0], height + further[1]);
     gl.useProgram(program);
     [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.attenuation ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);

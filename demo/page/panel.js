@@ -75,6 +75,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   const shown = (name) => round(subjectOf(store.state)[name] * limits.settings[name].scale, 2);
 
   $('[data-size]').addEventListener('input', (event) => actions.resize(SMALLEST * (LARGEST / SMALLEST) ** (event.target.value / 100)));
+  $('[data-format]').addEventListener('change', (event) => store.set({ format: event.target.value }));
   for (const each of $$('[data-hold]')) {
     each.addEventListener('pointerdown', () => actions.hold(true));
     for (const name of ['pointerup', 'pointerleave', 'blur']) each.addEventListener(name, () => actions.hold(false));
@@ -105,6 +106,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     }
     $('.rl-size').hidden = !sizes[tool] || mode !== 'select';
     if (sizes[tool]) $('[data-size]').value = 100 * Math.log(sizes[tool] / SMALLEST) / Math.log(LARGEST / SMALLEST);
+    $('[data-format]').value = state.format;
     $('.rl-parts').hidden = !hasParts(state);
     $('.rl-part').textContent = partOf(state)?.join(' of ') ?? '';
     $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
@@ -163,7 +165,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     toasting = setTimeout(() => { bread.hidden = true; }, 5000 + 40 * text.length);
   }
 
-  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas', 'saving'];
+  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas', 'saving', 'format'];
   store.subscribe(seen, refresh);
   store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross'], hint);
   store.subscribe(['working'], work);

@@ -7,7 +7,7 @@
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   tile(place, signal)                          a promise of a bitmap of the photo at full size, or of null (demo/tiles.py)
+//   tile(place, signal)                          a promise of { bitmap } of the photo at full size, or of one without (demo/tiles.py)
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
 //                                              it is received, then { file, name, bytes, loses: in words }
 //   readMask(File, tell)                         { share, seconds }, then { edit }
@@ -120,13 +120,13 @@ export function connect(queue, most, here) {
     take(question, said);
   }
 
-  // Many at a time, in any order, and none that must be told: where one is missing, the view is seen.
+  // Many at a time, in any order: where one is missing, the view is seen.
   async function tile(place, signal) {
     try {
       const reply = await fetch(addressOf('tile'), { signal,
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
-      return reply.ok ? await decoded(await reply.blob()) : null;
-    } catch { return null; }
+      return reply.ok ? { bitmap: await decoded(await reply.blob()) } : { lost: reply.status === 410 };
+    } catch { return {}; }
   }
 
   const sent = (file) => async (tell, signal) => {

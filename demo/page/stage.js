@@ -13,10 +13,12 @@ export function cleared(canvas) {
   return context;
 }
 
+// To whole pixels, as tiles are laid: all pictures of a photo end alike.
 export function paint(context, picture, frame, photo) {
+  const [x, y, right, bottom] = [frame.x, frame.y, frame.x + frame.width, frame.y + frame.height].map(Math.round);
   context.imageSmoothingEnabled = frame.width < 6 * photo.width;   // far in, pixels are what one looks at
   context.imageSmoothingQuality = frame.width < 0.7 * photo.width ? 'high' : 'low';   // high takes ten times as long
-  context.drawImage(picture, 0, 0, photo.width, photo.height, frame.x, frame.y, frame.width, frame.height);
+  context.drawImage(picture, 0, 0, photo.width, photo.height, x, y, right - x, bottom - y);
 }
 
 export function pixelOf(event, canvas) {

@@ -43,6 +43,7 @@ export const fieldsOf = (limits) => ({
   past: [],             // [recipe, current] before each step
   future: [],           // likewise, of the steps taken back
   merging: '',          // the name of the last step, while those of the same name still join it
+  format: 'same',       // as what the lit photo is saved, a name of demo/editing.py
   saved: null,          // the recipe that was saved last, or that the photo came with
 
   marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, part: [which, of how many] or null, edits: those that made them }

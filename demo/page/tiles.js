@@ -73,6 +73,7 @@ export function createTiles(store, server, renderer, picture, redraw) {
     if (tiles.length) pausing = setTimeout(fetchMore, PAUSE);
   }
   function fetchMore() {
+    if (store.state.lost) return;
     for (const each of wanted) {
       const name = nameOf(each);
       if (coming.size >= AT_ONCE) return;
@@ -83,10 +84,11 @@ export function createTiles(store, server, renderer, picture, redraw) {
   async function fetchTile(name, { level, column: x, row: y }) {
     const control = new AbortController(), { photo } = store.state;
     coming.set(name, control);
-    const bitmap = await server.tile({ level, x, y }, control.signal);
+    const { bitmap, lost } = await server.tile({ level, x, y }, control.signal);
     if (coming.get(name) === control) coming.delete(name);
     if (control.signal.aborted || photo !== store.state.photo) return;
     if (bitmap) keep(name, bitmap);
+    else if (lost) store.set({ lost });      // and asked again of the photo that is sent again
     else {
       failed.set(name, performance.now());
       setTimeout(redraw, LATER + 10);

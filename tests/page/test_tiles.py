@@ -7,6 +7,7 @@ import base64
 import numpy as np
 import pytest
 
+from demo.sessions import VISITORS
 from ranlen.io import images
 from ranlen.io.images import Photo
 from tests.browser import EDITOR, IN_BROWSER, PHONE, click, drag, exact, idle, place, save, upload
@@ -188,6 +189,25 @@ def test_on_a_phone_two_fingers_reach_the_files_pixels(visit, large):
     settled(page)
     assert page.evaluate(f"{EDITOR}.width()") == 1024
     assert grain(shown(page)) > 12
+
+
+def test_a_photo_that_the_server_forgot_is_sent_again_for_who_is_zoomed_in(visit, large):
+    page = visit()
+    upload(page, large)
+    page.click("[data-act=own]")
+    settled(page)
+    with VISITORS.lock:
+        VISITORS.came.clear()
+        VISITORS.asked.clear()
+    drag(page, (0.5, 0.5), (0.35, 0.5), tool="pan")
+    settled(page)
+    assert grain(shown(page)[:, -80:]) > 12
+    gone = len(visit.complaints)
+    assert 1 <= gone <= 4
+    assert all("410" in each for each in visit.complaints)
+    page.wait_for_timeout(5500)  # after which a tile that failed is asked for again
+    assert len(visit.complaints) == gone
+    visit.complaints.clear()
 
 
 def test_a_tile_that_fails_leaves_the_view(visit, large, monkeypatch):

@@ -143,9 +143,7 @@ def test_areas_step_aside_for_a_slider_and_for_a_key(visit, photo):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()  # as it was: only the areas go
     page.eval_on_selector("#rl-degree-range", "e => e.dispatchEvent(new Event('input'))")
-    apart = np.abs(stage(page) - hidden)
-    assert (apart > 2).mean() < 0.003  # the photo's rim, which ends within a pixel
-    assert apart.max() < 30
+    assert np.abs(stage(page) - hidden).max() <= 2  # the shader's picture for the server's, to the photo's rim
     page.mouse.up()
 
 
