@@ -18,7 +18,7 @@ from ranlen.masks import boolean
 from ranlen.masks.edits import is_found
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
-from ranlen.recipe import Recipe, Subject, render, subject_areas
+from ranlen.recipe import Recipe, Subject, render, subject_areas, subject_core
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import asked, prompts
 
@@ -41,6 +41,11 @@ def encode(session: Session, segmenter: Segmenter) -> Any:
     return session.embeddings.get("photo", lambda: models.prepare(segmenter, session.view))
 
 
+def asking(session: Session, segmenter: Segmenter) -> Callable[[Prompts], np.ndarray]:
+    """The segmenter, asked about the photo."""
+    return lambda said: segmenter.segment(encode(session, segmenter), said)
+
+
 def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMask:
     """The areas of a subject.
 
@@ -49,17 +54,26 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
         MaskError: it marks nothing or everything.
     """
 
-    def ask(said: Prompts) -> np.ndarray:
-        return segmenter.segment(encode(session, segmenter), said)
-
     def draw() -> RegionMask:
-        mask, found = subject_areas(subject, session.view.size, ask, dict(session.answers))
+        known = session.answers | session.glanced
+        mask, found = subject_areas(subject, session.view.size, asking(session, segmenter), known)
         session.answers.update(found)
         for question in list(session.answers)[:-64]:
             session.answers.pop(question, None)
         return mask
 
     return session.masks.get(_marks(subject), draw)
+
+
+def glance(session: Session, subject: Subject, segmenter: Segmenter) -> np.ndarray:
+    """What would mark a subject, booleans (H, W) of the view; its last click is not made yet, and may never be.
+
+    Raises:
+        PromptError: its clicks cannot be answered.
+    """
+    core, found = subject_core(subject, session.view.size, asking(session, segmenter), session.answers)
+    session.glanced = dict(found)
+    return core
 
 
 def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:

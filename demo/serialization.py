@@ -92,14 +92,16 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
 
 def outlines(mask: RegionMask) -> dict[str, Any]:
     """Borders of A and of A or B as closed lines, flat lists of x, y in cells of the mask, and the areas' shares."""
-    shapes = (mask.tensor[0] >= 0.5).numpy().astype(np.uint8)
-    lines = []
-    for shape in shapes:
-        found, _ = cv2.findContours(shape, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        simple = [cv2.approxPolyDP(line, 0.6, True) for line in found]
-        lines.append([line.ravel().tolist() for line in simple if len(line) > 2])
+    a, b = (border(shape) for shape in (mask.tensor[0] >= 0.5).numpy())
     shares = [round(float(share), 4) for share in mask.coverage()]
-    return {"size": list(mask.size), "a": lines[0], "b": lines[1], "shares": shares}
+    return {"size": list(mask.size), "a": a, "b": b, "shares": shares}
+
+
+def border(shape: np.ndarray) -> list[list[float]]:
+    """The border of a shape, booleans (H, W), as closed lines."""
+    found, _ = cv2.findContours(shape.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    simple = [cv2.approxPolyDP(line, 0.6, True) for line in found]
+    return [line.ravel().tolist() for line in simple if len(line) > 2]
 
 
 def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:

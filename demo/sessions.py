@@ -70,6 +70,7 @@ class Session:
         views: `view`, once it was needed.
         embeddings: what the segmenter keeps of the photo.
         answers: of the segmenter, by question, so that undoing a click asks nothing.
+        glanced: likewise, to a click that is not made yet: where it is made, it asks nothing either.
         masks: areas, by what marks them.
         lights: predicted lights, by what marks them and model.
         key: told to the owner alone, for questions that do not come through Gradio.
@@ -81,6 +82,7 @@ class Session:
     views: SingleFlight = field(default_factory=lambda: SingleFlight(1))
     embeddings: SingleFlight = field(default_factory=lambda: SingleFlight(1))
     answers: dict[Question, np.ndarray] = field(default_factory=dict)
+    glanced: dict[Question, np.ndarray] = field(default_factory=dict)
     masks: SingleFlight = field(default_factory=lambda: SingleFlight(8))
     lights: SingleFlight = field(default_factory=lambda: SingleFlight(8))
     key: str = field(default_factory=secrets.token_urlsafe)

@@ -138,14 +138,22 @@ def subject_areas(
         PromptError: the clicks cannot be answered.
     """
     from ranlen import retouch  # takes two seconds to import; what is wrong with a recipe is said before
+
+    core, found = subject_core(subject, size, ask, known)
+    feather, side = subject.feather, subject.feather_side
+    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
+    return mask, found
+
+
+def subject_core(
+    subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
+) -> tuple[np.ndarray, Answers]:
+    """What marks a subject, booleans (H, W), before there is a feather; all else as of `subject_areas`."""
     from ranlen.segment.question import answer, asked
 
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
-    core = rasterise(subject.edits, size, found.get(question))
-    feather, side = subject.feather, subject.feather_side
-    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
-    return mask, found
+    return rasterise(subject.edits, size, found.get(question)), found
 
 
 def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:

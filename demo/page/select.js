@@ -28,6 +28,7 @@ export function createSelect(store, canvas, picture, tiles, redraw) {
       });
       drawEdits(context, state, frame);
     }
+    if (state.glance) drawGlance(context, state.glance, frame);
     if (stroke?.tool === 'bounding_box') drawBox(context, { from: stroke.points[0], to: stroke.points[1] }, frame);
     if (stroke?.radius) drawStroke(context, stroke, frame);
     if (state.cross) drawCross(context, state, frame);
@@ -43,14 +44,33 @@ export function createSelect(store, canvas, picture, tiles, redraw) {
     if (frames.length) drawBox(context, frames[frames.length - 1], frame);
   }
 
-  function drawAreas(context, found, frame, alpha) {
-    if (!paths.has(found)) paths.set(found, { a: pathOf(found.a, found.size), b: pathOf(found.b, found.size) });
-    const ratio = screenRatio(), made = paths.get(found);
-    const [a, b] = [made.a, made.b].map((path) => {
+  // The borders of areas as they lie in the canvas.
+  function pathsIn(frame, found) {
+    if (!paths.has(found)) paths.set(found, [found.a, found.b ?? []].map((lines) => pathOf(lines, found.size)));
+    return paths.get(found).map((path) => {
       const scaled = new Path2D();
       scaled.addPath(path, new DOMMatrix([frame.width, 0, 0, frame.height, frame.x, frame.y]));
       return scaled;
     });
+  }
+
+  // Dashed: it is not there yet.
+  function drawGlance(context, found, frame) {
+    const ratio = screenRatio(), [path] = pathsIn(frame, found);
+    context.save();
+    context.fillStyle = 'rgba(255,255,255,.14)';
+    context.fill(path, 'evenodd');
+    for (const [width, colour, dash] of [[3.2, 'rgba(0,0,0,.55)', []], [1.6, '#fff', [6, 5]]]) {
+      context.lineWidth = width * ratio;
+      context.strokeStyle = colour;
+      context.setLineDash(dash.map((each) => each * ratio));
+      context.stroke(path);
+    }
+    context.restore();
+  }
+
+  function drawAreas(context, found, frame, alpha) {
+    const ratio = screenRatio(), [a, b] = pathsIn(frame, found);
     context.save();
     context.globalAlpha = alpha * 0.55;
     const band = new Path2D(b);

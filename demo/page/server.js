@@ -8,6 +8,7 @@
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
 //   tile(place, signal)                          a promise of { bitmap } of the photo at full size, or of one without (demo/tiles.py)
+//   glance(recipe)                               a promise of { found: { size, a } }, what marks its one subject, or of one without
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
 //                                              it is received, then { file, name, bytes, loses: in words }
 //   readMask(File, tell)                         { share, seconds }, then { edit }
@@ -22,6 +23,8 @@ import { addressOf } from './queue.js';
 const PATIENCE = 120000;                     // milliseconds without a word
 const AGAIN = 1000;                          // until a question that broke off is asked again
 const unfinished = (said) => said.step !== undefined || said.share !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
+const post = (path, data, signal) =>
+  fetch(addressOf(path), { signal, method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data) });
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
 
 // `queue` is that of queue.js; `most` is the largest file, in MB; `here(there)` is called when the server goes or comes back,
@@ -111,8 +114,7 @@ export function connect(queue, most, here) {
   async function fetchExact(question, data) {
     let said = { failed: true };             // the preview stays
     try {
-      const reply = await fetch(addressOf('exact'), {
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data) });
+      const reply = await post('exact', data);
       if (reply.status === 410) said = { lost: true };
       else if (reply.status === 204) said = { box: null, bitmap: null };
       else if (reply.ok) said = { box: reply.headers.get('X-Box').split(',').map(Number), bitmap: await decoded(await reply.blob()) };
@@ -123,9 +125,14 @@ export function connect(queue, most, here) {
   // Many at a time, in any order: where one is missing, the view is seen.
   async function tile(place, signal) {
     try {
-      const reply = await fetch(addressOf('tile'), { signal,
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
+      const reply = await post('tile', { key, ...place }, signal);
       return reply.ok ? { bitmap: await decoded(await reply.blob()) } : { lost: reply.status === 410 };
+    } catch { return {}; }
+  }
+  async function glance(recipe) {
+    try {
+      const reply = await post('glance', { key, recipe });
+      return reply.status === 200 ? { found: await reply.json() } : { lost: reply.status === 410 };
     } catch { return {}; }
   }
 
@@ -166,6 +173,7 @@ export function connect(queue, most, here) {
     exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
     compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
     tile,
+    glance,
     save,
     readMask: (file, tell) => ask('loadmask', sent(file), tell),
     resume: (known) => { key = known; },

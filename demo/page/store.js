@@ -72,6 +72,7 @@ export const fieldsOf = (limits) => ({
   space: false,         // held: every tool moves the photo
   stroke: null,         // what the hand is drawing: { tool, points, radius, add }
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  glance: null,         // what a click there would select: { size, a }, or nobody knows
   cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
   split: null,          // where the line of "before and after" was put, from 0 (left) to 1; else it stands on the subject
