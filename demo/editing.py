@@ -11,14 +11,24 @@ import numpy as np
 
 from demo import models
 from demo.sessions import Session
-from ranlen import retouch
+from ranlen import denoise, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import boolean
 from ranlen.masks.edits import is_found
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
-from ranlen.recipe import Recipe, Subject, render, subject_areas, subject_core
+from ranlen.recipe import (
+    Lights,
+    Recipe,
+    Subject,
+    cleaned,
+    render,
+    subject_areas,
+    subject_layers,
+    wants_clean,
+    with_denoise,
+)
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import asked, prompts
 
@@ -31,7 +41,7 @@ T = TypeVar("T")
 def open_photo(path: str | Path) -> Session:
     """Read an uploaded photo; raises `images.ImageError` with a message for its owner."""
     photo = images.read(path)
-    session = Session(Path(path), photo.size)
+    session = Session(Path(path), photo.size, denoise=denoise.automatic(photo))
     session.views.get("view", lambda: retouch.view(photo))
     return session
 
@@ -66,14 +76,14 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
 
 
 def glance(session: Session, subject: Subject, segmenter: Segmenter) -> np.ndarray:
-    """What would mark a subject, booleans (H, W) of the view; its last click is not made yet, and may never be.
+    """What would mark a subject at all, booleans (H, W) of the view; its last click is not made yet, and may never be.
 
     Raises:
         PromptError: its clicks cannot be answered.
     """
-    core, found = subject_core(subject, session.view.size, asking(session, segmenter), session.answers)
+    marked, found = subject_layers(subject, session.view.size, asking(session, segmenter), session.answers)
     session.glanced = dict(found)
-    return core
+    return marked[1]
 
 
 def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
@@ -94,15 +104,20 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     return session.lights.get(key, lambda: models.predict(session.view, mask, load(model)))
 
 
-def light_subjects(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
-    """A photo, or its view, under all subjects that are marked."""
+def lights_of(session: Session, recipe: Recipe, segmenter: Segmenter, load: Load) -> Lights:
+    """The lights of all subjects that are marked, and how much of their noise goes."""
     lights = []
     for subject in recipe.subjects:
         try:
             lights.append((lighting(session, subject, recipe.model, segmenter, load), subject))
         except retouch.MaskError:  # one that is not marked yet
             continue
-    return render(photo, lights)
+    return with_denoise(session.view, lights, session.denoise)
+
+
+def render_view(session: Session, lights: Lights) -> Photo:
+    """The view under some lights."""
+    return render(session.view, lights, session.clean if wants_clean(lights) else None)
 
 
 def save(
@@ -118,11 +133,18 @@ def save(
     yield "Reading the photo"
     photo = images.read(session.path)
     photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
-    yield "Lighting it at full size"
-    lit = light_subjects(session, recipe, photo, segmenter, load)
+    lights = lights_of(session, recipe, segmenter, load)
+    yield "Taking out noise" if wants_clean(lights) else "Lighting it at full size"
+    lit = render(photo, lights, cleaned(photo, lights))
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path
+
+
+def loses(session: Session, subject: Subject, segmenter: Segmenter) -> str:
+    """What a mask file cannot hold of a subject, in words."""
+    fades = areas(session, dataclasses.replace(subject, feather=0.0), segmenter).b.any()
+    return "where the gradient fades is not in it; a recipe keeps that" if fades else ""
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:

@@ -7,6 +7,7 @@ it and renders it as `ranlen.retouch.render` does, at any degree, at most two le
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from typing import Any
 
@@ -19,6 +20,7 @@ from ranlen import metrics
 from ranlen.io.images import Photo
 from ranlen.masks.boolean import drawn_at, resized
 from ranlen.masks.regions import RegionMask, resize
+from ranlen.models.denoiser import STEEP
 from ranlen.rendering.fields import Illumination
 from ranlen.retouch import Lighting, to_tensor
 
@@ -35,6 +37,12 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):
 def png(pixels: np.ndarray) -> bytes:
     """Pixels (H, W, 3) as PNG, to the byte: light multiplies what a JPEG would lose."""
     return cv2.imencode(".png", pixels[..., ::-1], PNG)[1].tobytes()
+
+
+def dark_png(pixels: np.ndarray) -> bytes:
+    """Pixels (H, W, 3) uint16 as a PNG of 8 bits in a scale that is fine in the dark, log(1 + 32 x) / log 33."""
+    scale = np.log1p(STEEP * np.arange(1 << 16) / 65535) / math.log1p(STEEP)
+    return png(np.rint(255 * scale).astype(np.uint8)[pixels])
 
 
 def uri(data: bytes) -> str:

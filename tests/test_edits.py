@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ranlen.masks.edits import CIRCLE_RADIUS, EditError, pack, parse_edits, rasterise
+from ranlen.masks.edits import CIRCLE_RADIUS, EditError, layers, pack, parse_edits, rasterise
 from ranlen.masks.regions import disc
 
 CLICK = {"tool": "circle", "at": [0.5, 0.5]}
@@ -26,6 +26,58 @@ def test_edits_are_drawn_in_order():
     assert draw(box, erase).sum() < draw(box).sum()
     assert np.array_equal(draw(erase, box), draw(box))
     assert np.array_equal(draw(box, {"tool": "invert"}), ~draw(box))
+
+
+MARKS = [
+    {"tool": "circle", "at": [0.4, 0.5], "radius": 0.3},
+    {"tool": "rectangle", "from": [0.3, 0.2], "to": [0.9, 0.6]},
+    {"tool": "brush", "points": [[0.2, 0.5], [0.8, 0.4]], "radius": 0.1},
+    {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5]},
+    pack(disc((120, 200), (100, 30), 40)),
+]
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=lambda each: each["tool"])
+def test_every_mark_adds_takes_away_or_leaves_what_is_in_both(mark):
+    beneath = {"tool": "rectangle", "from": [0.1, 0.1], "to": [0.6, 0.9]}
+    under, drawn = draw(beneath), draw(mark)
+    whole, some = layers(parse_edits([mark]), (120, 200))
+    assert np.array_equal(draw(beneath, mark), under | drawn)
+    assert np.array_equal(draw(beneath, mark | {"add": "intersect"}), under & drawn)
+    assert np.array_equal(draw(beneath, mark | {"add": False}), under & ~some)
+    assert not draw(mark | {"add": "intersect"}).any()
+    assert np.array_equal(whole, drawn)
+
+
+def test_a_gradient_is_whole_behind_its_start_and_ends_at_its_end():
+    whole, some = layers(parse_edits([{"tool": "gradient", "from": [0.25, 0.2], "to": [0.75, 0.2]}]), (120, 200))
+    assert np.array_equal(whole, np.broadcast_to(np.arange(200) <= 50, (120, 200)))
+    assert np.array_equal(some, np.broadcast_to(np.arange(200) < 149, (120, 200)))
+    slanted, _ = layers(
+        parse_edits([{"tool": "gradient", "from": [0.5, 0.5], "to": [0.6, 0.5 + 20 / 120]}]), (120, 200)
+    )
+    assert slanted[70, 85]  # across the way, in pixels of the photo and not in shares of its sides
+    assert slanted[50, 105]
+    assert not slanted[75, 105]
+
+
+@pytest.mark.parametrize("ends", [([0, 0], [1, 1]), ([0.5, 0], [0.5, 1]), ([-3, 0.5], [4, 0.5]), ([1, 1], [0.95, 1])])
+def test_a_gradient_from_edge_to_edge_has_some_of_all(ends):
+    whole, some = layers(parse_edits([{"tool": "gradient", "from": ends[0], "to": ends[1]}]), (120, 200))
+    assert whole.any()
+    assert not some.all()
+    assert (some & ~whole).any()
+
+
+def test_what_fades_does_so_through_every_change_of_the_mask():
+    fading = {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5]}
+    for change in ({"tool": "invert"}, {"tool": "grow", "by": 0.1}, {"tool": "grow", "by": -0.1}, {"tool": "fill"},
+                   {**CLICK, "radius": 0.2}, {**CLICK, "radius": 0.2, "add": False}, {"tool": "invert"}):  # fmt: skip
+        whole, some = layers(parse_edits([fading, change]), (120, 200))
+        assert (whole <= some).all()
+        assert 70 * 80 < (some & ~whole).sum() < 85 * 120
+    assert np.array_equal(layers(parse_edits([fading, *[{"tool": "invert"}] * 2]), (120, 200)),
+                          layers(parse_edits([fading]), (120, 200)))  # fmt: skip
 
 
 def test_a_stroke_is_as_wide_as_its_brush():
@@ -90,8 +142,8 @@ def test_nothing_marked_is_an_empty_core():
         ([7], "edit 1 is not an object: 7"),
         (
             [CLICK, {"tool": "lasso"}],
-            "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, mask, invert, grow, "
-            "fill; got 'lasso'",
+            "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, gradient, mask, invert, "
+            "grow, fill; got 'lasso'",
         ),
         ([{}], "edit 1: the tool is one of"),
         ([{"tool": "circle"}], "edit 1: a point is two numbers from 0 to 1; got None"),
@@ -115,7 +167,9 @@ def test_nothing_marked_is_an_empty_core():
         ([{"tool": "mask", "size": [8, 8], "bits": "@"}], '"bits" are not a packed mask'),
         ([{**pack(np.ones((8, 8), bool)), "size": [9, 9]}], '"bits" do not hold a mask of 9 x 9 pixels'),
         ([{**pack(np.ones((4096, 4096), bool)), "size": [2, 2]}], '"bits" do not hold a mask of 2 x 2 pixels'),
-        ([{**CLICK, "add": "yes"}], '"add" is true or false'),
+        ([{**CLICK, "add": "yes"}], '"add" is true or false, or "intersect"'),
+        ([{"tool": "subject", "at": [0, 0], "add": "intersect"}], '"add" is true or false'),
+        ([{"tool": "gradient", "from": [0, 0]}], "a point is two numbers"),
         ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
         ([{"tool": "brush", "points": [[0, 0], [1, "b"]], "radius": 0.1}], "0 to 1; got [1, 'b']"),
         ([{"tool": "circle", "at": [10**400, 0]}], "a point is two numbers"),

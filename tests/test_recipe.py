@@ -97,6 +97,23 @@ def test_the_command_line_repeats_a_recipe(folder, photo):
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 
 
+def test_a_gradient_over_a_subject_lights_less_and_less_of_it(folder, photo):
+    """By the command line as by the page, and no byte beyond its end or beside the subject."""
+    box = {"tool": "rectangle", "from": [0, 0.1], "to": [1, 0.9]}
+    fading = {"tool": "gradient", "from": [0.2, 0.5], "to": [0.8, 0.5], "add": "intersect"}
+    saved = {"ranlen": 2, "backbone": "star_dce", "subjects": [{"edits": [box, fading], "feather": 0.05}]}
+    (folder / "fading.json").write_text(json.dumps(saved))
+    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "fading.json"]) == 0
+    lit, enhancer, done = images.read("b.png").pixels, weights.load("star_dce-ranlen"), recipe.parse_recipe(saved)
+    assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, enhancer).pixels)
+    mask, _ = recipe.subject_areas(done.subjects[0], photo.size, nobody, {})
+    along = mask.ramp()[0, 0, 45].numpy()
+    assert along[:24].min() == 1
+    assert (np.diff(along[24:96]) < 0).all()
+    assert np.array_equal(lit[:, 97:], photo.pixels[:, 97:])
+    assert np.array_equal(lit[:4], photo.pixels[:4])
+
+
 def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
     options = ["--degree", "0.5", "--feather", "0.05", "--model", "star_dce-ranlen"]
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "list.json", *options]) == 0

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen.masks import boolean, regions
+from ranlen.facts import SIDES
+from ranlen.masks import boolean, regions, shapes
 from ranlen.masks.regions import RegionMask
 
 CORES = {
@@ -62,6 +63,36 @@ def test_carving_never_eats_the_whole_subject():
     mask = RegionMask.from_core(thin, feather=0.5, feather_side="in")
     assert mask.a.sum() > 0
     assert mask.b.sum() > 0
+
+
+def gradient_areas(size, start, end, **feather):
+    core, outer = shapes.gradient(size, start, end)
+    return RegionMask.from_core(core, outer=outer, **feather)
+
+
+@pytest.mark.parametrize("feather_side", SIDES)
+def test_a_gradient_fades_straight_from_its_start_to_its_end_whatever_the_feather(feather_side):
+    for feather in (0, 0.1):
+        mask = gradient_areas((90, 120), (20, 45), (100, 45), feather=feather, feather_side=feather_side)
+        ramp = mask.ramp()[0, 0, 45].numpy()
+        assert np.abs(ramp - np.clip((100 - np.arange(120) - 0.5) / 80, 0, 1)).max() < 0.03
+        assert mask.c[0, 0, :, 101:].all()
+
+
+def test_in_a_gradient_a_subject_keeps_its_border_with_the_feather():
+    core, outer = (each & CORES["disc"] for each in shapes.gradient((90, 120), (20, 45), (100, 45)))
+    fading = RegionMask.from_core(core, outer=outer, feather=0.05)
+    whole = RegionMask.from_core(CORES["disc"], feather=0.05)
+    assert (fading.tensor[:, 1] <= whole.tensor[:, 1]).all()
+    assert (fading.tensor[:, 0] <= whole.tensor[:, 0]).all()
+    assert fading.a.sum() < 0.8 * whole.a.sum()
+    assert (fading.b.sum() > 1.5 * whole.b.sum()).all()
+
+
+@pytest.mark.parametrize("outer", [np.zeros((90, 120), bool), np.ones((9, 12), bool)])
+def test_what_lies_around_a_core_holds_it(outer):
+    with pytest.raises(ValueError, match="has its shape"):
+        RegionMask.from_core(CORES["disc"], outer=outer)
 
 
 def test_fraction_is_of_the_short_side():

@@ -6,8 +6,10 @@
 //   edit(recipe, wanted, drawn, tell)            { encoding: seconds left or null }, then { marks }, then { marks, lights, done };
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
+//   clean(tell)                                  { bitmap } of the photo without noise, in the scale of light.js
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   tile(place, signal)                          a promise of { bitmap } of the photo at full size, or of one without (demo/tiles.py)
+//   tile(place, signal)                          a promise of { bitmap } of the photo at full size, or of one without (demo/tiles.py);
+//                                                with { clean: true } in the place, without noise
 //   glance(recipe)                               a promise of { found: { size, a } }, what marks its one subject, or of one without
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
 //                                              it is received, then { file, name, bytes, loses: in words }
@@ -54,7 +56,7 @@ export function connect(queue, most, here) {
     try {
       const said = await data((sent) => { if (busy.get(kind) === question) { wait(question); take(question, sent); } }, abort.signal);
       if (busy.get(kind) !== question) return;
-      if (kind === 'exact') fetchExact(question, said);
+      if (pictures[kind]) fetchPicture(question, said);
       else question.event = queue.ask(kind, said, (answer) => take(question, answer));
     } catch (error) {
       if (error.name === 'AbortError') free(question);
@@ -111,13 +113,17 @@ export function connect(queue, most, here) {
   });
 
   // Not by Gradio's queue, which takes as long as rendering does (demo/frames.py).
-  async function fetchExact(question, data) {
+  const pictures = {
+    exact: (reply, bitmap) => ({ box: reply.headers.get('X-Box').split(',').map(Number), bitmap }),
+    clean: (reply, bitmap) => ({ bitmap }),
+  };
+  async function fetchPicture(question, data) {
     let said = { failed: true };             // the preview stays
     try {
-      const reply = await post('exact', data);
+      const reply = await post(question.kind, data);
       if (reply.status === 410) said = { lost: true };
       else if (reply.status === 204) said = { box: null, bitmap: null };
-      else if (reply.ok) said = { box: reply.headers.get('X-Box').split(',').map(Number), bitmap: await decoded(await reply.blob()) };
+      else if (reply.ok) said = pictures[question.kind](reply, await decoded(await reply.blob()));
     } catch { said = { broken: true }; }
     take(question, said);
   }
@@ -149,7 +155,7 @@ export function connect(queue, most, here) {
         said.bitmap = await decoded(said.picture);
         if (question !== latest.get('open')) return;
         key = said.key;
-        for (const kind of ['edit', 'exact', 'compare']) drop(kind);  // of the old photo, which the server has dropped
+        for (const kind of ['edit', 'exact', 'clean', 'compare']) drop(kind);  // of the old photo, which the server has dropped
       }
       tell(said);
     });
@@ -171,6 +177,7 @@ export function connect(queue, most, here) {
     open,
     edit: (recipe, wanted, drawn, tell) => ask('edit', about({ recipe, wanted }), tell, drawn),
     exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
+    clean: (tell) => ask('clean', about({}), tell),
     compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
     tile,
     glance,

@@ -23,7 +23,8 @@ def frame_of(photo, page):
     """The server's own picture of what the page says was done."""
     done = parse_recipe(page.evaluate(f"() => {EDITOR}.recipe()"))
     session = editing.open_photo(photo)
-    return editing.light_subjects(session, done, session.view, models.segmenter()[0], models.load).pixels
+    lights = editing.lights_of(session, done, models.segmenter()[0], models.load)
+    return editing.render_view(session, lights).pixels
 
 
 def shows_its_frame(page, photo):

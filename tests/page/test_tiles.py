@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import cv2
 import numpy as np
 import pytest
 
@@ -79,7 +80,8 @@ def test_at_100_per_cent_the_page_shows_the_pixels_that_are_saved(visit, large, 
     lit, before = (of_file(page, images.read(path).pixels, seen) for path in (tmp_path / "lit.png", large))
     assert lit.shape == seen.shape
     assert np.abs(seen - lit).max() <= 2
-    outside = (lit == before).all(2)
+    # What is unchanged with all around it: in the light, too, a pixel may come out as it was.
+    outside = cv2.erode((lit == before).all(2).astype(np.uint8), np.ones((9, 9))) == 1
     assert 0.05 < outside.mean() < 0.95
     assert np.array_equal(seen[outside], lit[outside])  # Area C, exactly
     page.keyboard.down("\\")
