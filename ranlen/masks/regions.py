@@ -131,6 +131,7 @@ class RegionMask:
         feather_px: float | None = None,
         feather_side: Side = DRAWN_FEATHER[1],
         max_side: int | None = None,
+        outer: np.ndarray | None = None,
     ) -> RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
 
@@ -143,6 +144,8 @@ class RegionMask:
                 the core's deepest point, so that Area A never vanishes.
             max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
                 one that Area B needs to be 8 pixels wide; A and B then stay inside what full size would give.
+            outer: (H, W) booleans, around the core: where else B lies, as in a gradient, which fades over more than the
+                feather's width. Where both end alike, that border has the feather.
 
         Raises:
             ValueError: not a 2-D array, or a width or side that makes no sense.
@@ -151,6 +154,9 @@ class RegionMask:
         if core.ndim != 2 or core.size == 0:
             raise ValueError(f"a core is a boolean array (H, W); got shape {core.shape}")
         core = core.astype(bool)
+        outer = core if outer is None else np.asarray(outer).astype(bool)
+        if outer.shape != core.shape or (core & ~outer).any():
+            raise ValueError(f"what lies around a core has its shape {core.shape} and holds it; got {outer.shape}")
         short = min(core.shape)
         if not (isinstance(feather, int | float) and 0 <= feather <= 1):  # which no NaN is
             raise ValueError(f"feather is a fraction of the short side in [0, 1]; got {feather}")
@@ -163,16 +169,18 @@ class RegionMask:
         scale = _reduction(core.shape, width, max_side)
         if scale < 1:
             rows, cols = (max(1, round(side * scale)) for side in core.shape)
-            core = resized(core, (rows, cols), wholly=feather_side == "in")
+            core, outer = (resized(each, (rows, cols), wholly=feather_side == "in") for each in (core, outer))
             width *= scale
-        outside, inside = distance(core), distance(~core)
-        carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[feather_side], float(inside.max()) / 2)
+        outside, inside = distance(core), distance(~outer)
+        carved = min(
+            width * {"out": 0.0, "in": 1.0, "both": 0.5}[feather_side], float(np.max(inside, where=core, initial=0)) / 2
+        )
         grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[feather_side]
         # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a
         # half cells is what that can be wrong by.
-        outer = grown - (2.5 if scale < 1 else 0.0)
-        a_or_b = outside <= outer if outer >= 0 else inside > -outer
-        a = (inside > carved) & a_or_b
+        rim = 2.5 if scale < 1 else 0.0
+        a_or_b = (outside <= grown - rim) | (inside > max(rim - grown, 0.0))
+        a = core & (inside > carved) & a_or_b
         return cls(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
 
     @classmethod

@@ -69,6 +69,26 @@ def rectangle(size: Size, box: Box) -> np.ndarray:
     return (x + 0.5 >= x0) & (x + 0.5 <= x1) & (y + 0.5 >= y0) & (y + 0.5 <= y1)
 
 
+def gradient(size: Size, start: Point, end: Point) -> np.ndarray:
+    """Mark one side of a line, fading out towards another one.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        start: (x, y) in pixels, up to where all is marked; both lines lie across the way from here to `end`.
+        end: (x, y) in pixels, from where on nothing is.
+
+    Returns:
+        Booleans (2, H, W): what is marked wholly, and what is marked at all. Each ends a pixel within the fade, so that
+        one from edge to edge of the photo has some of all: whole, fading, and none.
+    """
+    across, down = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(across, down) or 1.0
+    y, x = np.ogrid[: size[0], : size[1]]
+    along = ((x + 0.5 - start[0]) * across + (y + 0.5 - start[1]) * down) / length
+    rim = min(1.0, length / 3)
+    return np.stack([along <= rim, along <= length - rim])
+
+
 def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
     """Mark a brush stroke with round ends.
 
