@@ -66,14 +66,14 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
 
 
 def glance(session: Session, subject: Subject, segmenter: Segmenter) -> np.ndarray:
-    """What would mark a subject, booleans (H, W) of the view; its last click is not made yet, and may never be.
+    """What would mark a subject at all, booleans (H, W) of the view; its last click is not made yet, and may never be.
 
     Raises:
         PromptError: its clicks cannot be answered.
     """
     core, found = subject_core(subject, session.view.size, asking(session, segmenter), session.answers)
     session.glanced = dict(found)
-    return core
+    return core > 0
 
 
 def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
@@ -123,6 +123,12 @@ def save(
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path
+
+
+def loses(session: Session, subject: Subject, segmenter: Segmenter) -> str:
+    """What a mask file cannot hold of a subject, in words."""
+    fades = areas(session, subject, segmenter).own_ramp is not None
+    return "where the gradient fades is not in it; a recipe keeps that" if fades else ""
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:

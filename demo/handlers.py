@@ -203,6 +203,7 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
             path = await in_thread(
                 AREAS, editing.save_mask, session, subject, temp_files.fresh_folder(), models.segmenter()[0]
             )
+            loses = await in_thread(AREAS, editing.loses, session, subject, models.segmenter()[0])
         else:
             kind = str(data.get("format"))
             kind = kind if kind in editing.FORMATS else "same"

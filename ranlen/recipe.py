@@ -148,7 +148,7 @@ def subject_areas(
 def subject_core(
     subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[np.ndarray, Answers]:
-    """What marks a subject, booleans (H, W), before there is a feather; all else as of `subject_areas`."""
+    """What marks a subject before there is a feather, see `edits.rasterise`; all else as of `subject_areas`."""
     from ranlen.segment.question import answer, asked
 
     question = asked(subject.edits)

@@ -21,7 +21,7 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     if (await isKept('Open another photo?')) fetchPhoto(source, show);
   }
   async function close() {
-    if (await isKept('Close the photo?')) store.set({ photo: null, ...editing.afresh(), marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null });
+    if (await isKept('Close the photo?')) store.set({ photo: null, ...editing.afresh(), marks: new Map(), shown: new Map(), mode: 'select', alone: false, view: WHOLE, stroke: null });
   }
   // Whether what was done is saved, or may go.
   async function isKept(question) {
@@ -44,7 +44,7 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     store.set({
       photo: photoOf(said), lost: false,
       ...editing.afresh(recipe ? adopt(recipe, limits) : undefined),
-      marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null,
+      marks: new Map(), shown: new Map(), mode: 'select', alone: false, view: WHOLE, stroke: null,
     });
   }
   const photoOf = (said) => ({ ...only(PHOTO, said), bitmap: said.bitmap, width: said.bitmap.width, height: said.bitmap.height });
@@ -82,9 +82,9 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     } catch (error) { warn(error); }
   }
   function saveRecipe() {
-    const { recipe, photo } = store.state;
-    download(new Blob([JSON.stringify(plain(recipe), null, 1)], { type: 'application/json' }), `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
-    store.set({ saved: recipe });
+    const { recipe, photo } = store.state, name = `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`;
+    download(new Blob([JSON.stringify(plain(recipe), null, 1)], { type: 'application/json' }), name);
+    store.set({ saved: recipe, notice: { text: `Saved ${name}. Dropped on ${photo.name} in any browser, it brings all you did.`, good: true } });
   }
 
   function openMask(file) {

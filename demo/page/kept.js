@@ -6,6 +6,8 @@
 //   write(work, photo)             null, or why it could not be kept; without a photo, that one stays
 //   forget()
 
+import { COLOURS } from './settings.js';
+
 const OLD = 7 * 24 * 3600 * 1000;            // milliseconds after which a tab that was closed is forgotten
 const NAME = 'ranlen';
 
@@ -70,6 +72,12 @@ function claimed(session) {
   return new Promise((done) => {
     navigator.locks.request(`${NAME} ${session}`, { ifAvailable: true }, (lock) => { done(Boolean(lock)); return lock && new Promise(() => {}); });
   });
+}
+
+// What suits a person, whatever the photo, in all tabs of the browser.
+export function keepTaste(store) {
+  try { if (localStorage.getItem(NAME) in COLOURS) store.set({ colour: localStorage.getItem(NAME) }); } catch { /* a private window */ }
+  store.subscribe(['colour'], ({ colour }) => { try { localStorage.setItem(NAME, colour); } catch { /* it is for now */ } });
 }
 
 // What is kept of the state, and when it is written: one after the other, the latest last.

@@ -17,7 +17,7 @@ import { listenToCross } from './cross.js';
 import { createEditing } from './editing.js';
 import { createFiles, listenToDrops } from './files.js';
 import { createGlance } from './glance.js';
-import { createKeeping, openKept } from './kept.js';
+import { createKeeping, keepTaste, openKept } from './kept.js';
 import { createRenderer } from './light.js';
 import { createLighting } from './lighting.js';
 import { button, createPanel } from './panel.js';
@@ -94,6 +94,7 @@ export async function start({ element, props }) {
     glance: () => store.state.glance,
     split: wipe.place,
   };
+  keepTaste(store);
   const keeping = createKeeping(store, kept), was = await keeping.bring();
   if (was) files.restore(was);
   element.classList.add('rl-there');

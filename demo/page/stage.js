@@ -39,6 +39,7 @@ export function createStage(store, views) {
   function pan(dx, dy, canvas) { store.set({ view: panned(store.state.view, store.state.photo, canvas, dx, dy) }); }
   function fit() { store.set({ view: WHOLE }); }
   const enlarged = (canvas = shownCanvas()) => enlargement(store.state.view, store.state.photo, canvas);
+  const canOwn = () => enlargement(WHOLE, store.state.photo, shownCanvas()) < 1;  // a smaller photo is never shown smaller than it fits
   function own(canvas = shownCanvas(), ...at) { if (store.state.photo) zoom(1 / enlarged(canvas), canvas, ...at); }
 
   let asked = false;
@@ -50,5 +51,5 @@ export function createStage(store, views) {
   store.subscribe(null, draw);
   document.addEventListener('fullscreenchange', draw);
 
-  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, enlarged, draw };
+  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, canOwn, enlarged, draw };
 }

@@ -65,8 +65,11 @@ export const fieldsOf = (limits) => ({
 
   mode: 'select',       // or 'wipe' or 'compare'
   tool: 'subject',
+  join: true,           // how a shape joins a mask that has one: `JOINS`
   sizes: { circle: CIRCLE, brush: 0.06, erase: 0.06 },  // in short sides; the other tools have none
   showAreas: true,
+  alone: false,         // the mask is shown in the photo's place, white on black
+  colour: 'orange',     // of the areas, a name of settings.js
   holding: false,       // the original is shown while a button or key is held
   sliding: false,       // a slider is being moved: the areas are hidden
   space: false,         // held: every tool moves the photo
@@ -86,7 +89,11 @@ export const isUnsaved = (state) => isMarked(state) && state.recipe !== state.sa
 export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
 export const lightsOf = ({ recipe, shown }) =>
   recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
-export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
+// How what a tool draws joins the mask: true is added, false taken away, 'intersect' leaves what is in both; clicks add.
+export const JOINS = [true, false, 'intersect'];
+export const canJoin = ({ tool }) => ['circle', 'brush', 'gradient'].includes(tool);
+export const joinOf = (state) => (canJoin(state) ? !subjectOf(state).edits.length || state.join : state.tool !== 'erase');
+export const hasParts = (state) => state.mode === 'select' && ['subject', 'other', 'bounding_box'].includes(state.tool) &&
   subjectOf(state).edits.some((edit) => edit.tool === 'bounding_box' || (edit.tool === 'subject' && edit.add !== false));
 
 // Which of how many parts of what was clicked the subject is, from the smallest: as the server said, or from what it said

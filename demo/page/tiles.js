@@ -107,7 +107,7 @@ export function createTiles(store, server, renderer, picture, redraw) {
     redraw();
   }
 
-  store.subscribe(['mode'], () => late.clear());
+  store.subscribe(['mode', 'alone'], () => { late.clear(); store.set({ tiling: false }); });
   store.subscribe(['photo'], () => {
     coming.forEach((control) => control.abort());
     kept.forEach(({ bitmap }) => bitmap.close());
