@@ -25,7 +25,7 @@ from ranlen.recipe import (
     cleaned,
     render,
     subject_areas,
-    subject_layers,
+    subject_core,
     wants_clean,
     with_denoise,
 )
@@ -81,9 +81,9 @@ def glance(session: Session, subject: Subject, segmenter: Segmenter) -> np.ndarr
     Raises:
         PromptError: its clicks cannot be answered.
     """
-    marked, found = subject_layers(subject, session.view.size, asking(session, segmenter), session.answers)
+    core, found = subject_core(subject, session.view.size, asking(session, segmenter), session.answers)
     session.glanced = dict(found)
-    return marked[1]
+    return core > 0
 
 
 def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
@@ -143,7 +143,7 @@ def save(
 
 def loses(session: Session, subject: Subject, segmenter: Segmenter) -> str:
     """What a mask file cannot hold of a subject, in words."""
-    fades = areas(session, dataclasses.replace(subject, feather=0.0), segmenter).b.any()
+    fades = areas(session, subject, segmenter).own_ramp is not None
     return "where the gradient fades is not in it; a recipe keeps that" if fades else ""
 
 

@@ -33,7 +33,7 @@ from ranlen.facts import (
     Side,
 )
 from ranlen.geometry import Size
-from ranlen.masks.edits import Edit, EditError, brief, decode, is_found, layers, parse_edits, read_json
+from ranlen.masks.edits import Edit, EditError, brief, decode, is_found, parse_edits, rasterise, read_json
 
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
@@ -142,21 +142,21 @@ def subject_areas(
     """
     from ranlen import retouch  # takes two seconds to import; what is wrong with a recipe is said before
 
-    (core, outer), found = subject_layers(subject, size, ask, known)
+    core, found = subject_core(subject, size, ask, known)
     feather, side = subject.feather, subject.feather_side
-    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits), outer=outer)
+    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
     return mask, found
 
 
-def subject_layers(
+def subject_core(
     subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[np.ndarray, Answers]:
-    """What marks a subject before there is a feather, see `edits.layers`; all else as of `subject_areas`."""
+    """What marks a subject before there is a feather, see `edits.rasterise`; all else as of `subject_areas`."""
     from ranlen.segment.question import answer, asked
 
     question = asked(subject.edits)
     found = answer(question, size, ask, known)
-    return layers(subject.edits, size, found.get(question)), found
+    return rasterise(subject.edits, size, found.get(question)), found
 
 
 def light_subjects(

@@ -58,16 +58,15 @@ def region_mask(
     feather: float | None = None,
     feather_side: Side | None = None,
     found: bool = False,
-    outer: np.ndarray | None = None,
 ) -> RegionMask:
     """Turn a marked subject into the areas that a photo is lit by: Area A, B around its border, and C, the rest.
 
     Args:
-        core: (H, W) booleans of the photo's size, True on the subject.
+        core: (H, W) booleans of the photo's size, True on the subject; or floats in [0, 1] where it fades by
+            itself, see `RegionMask.from_core`.
         feather: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
         feather_side: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
-        outer: (H, W) booleans, where the light fades out of itself, as in a gradient, see `RegionMask.from_core`.
 
     Returns:
         One mask (N = 1), float32 on the CPU, at most 1024 pixels on its long side unless B would get too thin.
@@ -76,18 +75,22 @@ def region_mask(
         MaskError: nothing or everything is marked.
         ValueError: a feather that makes no sense.
     """
+    core = core if core.dtype.kind == "f" else core.astype(bool)
     if not core.any():
         raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
-    if core.all():
+    if (core == 1).all():
         raise MaskError(
             "the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model"
         )
     # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
-    if outer is None and (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
+    if core.dtype == bool and (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
     width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if feather is None else feather
-    return RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL, outer=outer)
+    mask = RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL)
+    if mask.own_ramp is not None and not mask.a.any():
+        raise MaskError("the light fades before it reaches what is marked; begin the gradient on the subject")
+    return mask
 
 
 def view(photo: Photo) -> Photo:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ranlen.masks.edits import CIRCLE_RADIUS, EditError, layers, pack, parse_edits, rasterise
+from ranlen.masks.edits import CIRCLE_RADIUS, EditError, pack, parse_edits, rasterise
 from ranlen.masks.regions import disc
 
 CLICK = {"tool": "circle", "at": [0.5, 0.5]}
@@ -41,21 +41,20 @@ MARKS = [
 def test_every_mark_adds_takes_away_or_leaves_what_is_in_both(mark):
     beneath = {"tool": "rectangle", "from": [0.1, 0.1], "to": [0.6, 0.9]}
     under, drawn = draw(beneath), draw(mark)
-    whole, some = layers(parse_edits([mark]), (120, 200))
-    assert np.array_equal(draw(beneath, mark), under | drawn)
-    assert np.array_equal(draw(beneath, mark | {"add": "intersect"}), under & drawn)
-    assert np.array_equal(draw(beneath, mark | {"add": False}), under & ~some)
+    assert np.array_equal(draw(beneath, mark), np.maximum(under, drawn))
+    assert np.array_equal(draw(beneath, mark | {"add": "intersect"}), np.minimum(under, drawn))
+    assert np.array_equal(draw(beneath, mark | {"add": False}), under * (1 - drawn.astype(np.float32)))
     assert not draw(mark | {"add": "intersect"}).any()
-    assert np.array_equal(whole, drawn)
+    assert (drawn.dtype == bool) == (mark["tool"] != "gradient")
 
 
-def test_a_gradient_is_whole_behind_its_start_and_ends_at_its_end():
-    whole, some = layers(parse_edits([{"tool": "gradient", "from": [0.25, 0.2], "to": [0.75, 0.2]}]), (120, 200))
-    assert np.array_equal(whole, np.broadcast_to(np.arange(200) <= 50, (120, 200)))
-    assert np.array_equal(some, np.broadcast_to(np.arange(200) < 149, (120, 200)))
-    slanted, _ = layers(
-        parse_edits([{"tool": "gradient", "from": [0.5, 0.5], "to": [0.6, 0.5 + 20 / 120]}]), (120, 200)
-    )
+def test_a_gradient_is_whole_behind_its_start_fades_straight_and_ends_at_its_end():
+    share = draw({"tool": "gradient", "from": [0.25, 0.2], "to": [0.75, 0.2]})
+    along = np.clip((150 - np.arange(200) - 0.5) / 100, 0, 1)
+    assert np.abs(share - along).max() < 0.011  # it is a pixel early at both ends
+    assert (share[:, :51] == 1).all()
+    assert (share[:, 149:] == 0).all()
+    slanted = draw({"tool": "gradient", "from": [0.5, 0.5], "to": [0.6, 0.5 + 20 / 120]}) == 1
     assert slanted[70, 85]  # across the way, in pixels of the photo and not in shares of its sides
     assert slanted[50, 105]
     assert not slanted[75, 105]
@@ -63,21 +62,30 @@ def test_a_gradient_is_whole_behind_its_start_and_ends_at_its_end():
 
 @pytest.mark.parametrize("ends", [([0, 0], [1, 1]), ([0.5, 0], [0.5, 1]), ([-3, 0.5], [4, 0.5]), ([1, 1], [0.95, 1])])
 def test_a_gradient_from_edge_to_edge_has_some_of_all(ends):
-    whole, some = layers(parse_edits([{"tool": "gradient", "from": ends[0], "to": ends[1]}]), (120, 200))
-    assert whole.any()
-    assert not some.all()
-    assert (some & ~whole).any()
+    share = draw({"tool": "gradient", "from": ends[0], "to": ends[1]})
+    assert (share.min(), share.max()) == (0, 1)
+    assert len(np.unique(share)) > 5
 
 
 def test_what_fades_does_so_through_every_change_of_the_mask():
     fading = {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5]}
     for change in ({"tool": "invert"}, {"tool": "grow", "by": 0.1}, {"tool": "grow", "by": -0.1}, {"tool": "fill"},
-                   {**CLICK, "radius": 0.2}, {**CLICK, "radius": 0.2, "add": False}, {"tool": "invert"}):  # fmt: skip
-        whole, some = layers(parse_edits([fading, change]), (120, 200))
-        assert (whole <= some).all()
-        assert 70 * 80 < (some & ~whole).sum() < 85 * 120
-    assert np.array_equal(layers(parse_edits([fading, *[{"tool": "invert"}] * 2]), (120, 200)),
-                          layers(parse_edits([fading]), (120, 200)))  # fmt: skip
+                   {**CLICK, "radius": 0.2}, {**CLICK, "radius": 0.2, "add": False}):  # fmt: skip
+        share = draw(fading, change)
+        assert 55 * 80 < ((share > 0) & (share < 1)).sum() < 85 * 120
+    assert np.allclose(draw(fading, *[{"tool": "invert"}] * 2), draw(fading))
+
+
+def test_growing_and_filling_keep_how_much_of_the_light_a_place_gets():
+    fading = [{"tool": "rectangle", "from": [0, 0.25], "to": [1, 0.75]},
+              {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5], "add": "intersect"}]  # fmt: skip
+    share, grown = draw(*fading), draw(*fading, {"tool": "grow", "by": 0.1})
+    assert np.abs(grown[20] - grown[60])[:130].max() < 0.03  # beyond the border as much as at it
+    assert (grown[60] == share[60]).all()
+    assert not grown[10].any()
+    hole = {**CLICK, "radius": 0.1, "add": False}
+    assert draw(*fading, hole, {"tool": "fill"})[60, 100] == 1
+    assert draw(*fading, hole, {"tool": "fill"})[60, 70] == share[60, 70]
 
 
 def test_a_stroke_is_as_wide_as_its_brush():

@@ -26,7 +26,9 @@ def visitor(server, monkeypatch):
 
 
 def ask(visitor, recipe, **body):
-    return httpx.post(f"{visitor.url}/glance", json={"key": visitor.key, "recipe": recipe} | body, trust_env=False)
+    return httpx.post(
+        f"{visitor.url}/glance", json={"key": visitor.key, "recipe": recipe} | body, trust_env=False, timeout=60
+    )
 
 
 def test_it_is_what_the_click_then_marks_which_asks_nothing_any_more(visitor, monkeypatch):

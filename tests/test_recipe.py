@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from ranlen import facts, recipe
+from ranlen import facts, recipe, retouch
 from ranlen.cli import main as cli
 from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks.edits import Circle, EditError, Grow
+from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
 
 LEFT = {"tool": "circle", "at": [0.25, 0.5], "radius": 0.15}
@@ -108,6 +109,8 @@ def test_a_gradient_over_a_subject_lights_less_and_less_of_it(folder, photo):
     assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, enhancer).pixels)
     mask, _ = recipe.subject_areas(done.subjects[0], photo.size, nobody, {})
     along = mask.ramp()[0, 0, 45].numpy()
+    lights = [retouch.predict(photo, each, enhancer).field.maps for each in (mask, RegionMask(mask.tensor))]
+    assert (lights[0] != lights[1]).any()  # the network is told of it
     assert along[:24].min() == 1
     assert (np.diff(along[24:96]) < 0).all()
     assert np.array_equal(lit[:, 97:], photo.pixels[:, 97:])

@@ -29,7 +29,7 @@ import json
 import re
 import reprlib
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -40,7 +40,7 @@ from msgspec import Meta
 from ranlen.facts import CIRCLE_RADIUS, OLD_TOOLS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
-from ranlen.masks.boolean import distance, resized, without_holes
+from ranlen.masks.boolean import carried_on, distance, resized, without_holes
 from ranlen.masks.shapes import disc, gradient, rectangle, stroke
 
 MAX_EDITS = 1000
@@ -62,9 +62,9 @@ class EditError(ValueError):
 class Edit(msgspec.Struct, frozen=True, tag_field="tool"):
     """One edit; a class for each tool, whose attributes are those of its JSON above."""
 
-    def draw(self, marked: np.ndarray) -> np.ndarray:
-        """What is marked so far, see `layers`, as this edit leaves it."""
-        return marked
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        """The mask so far, see `rasterise`, as this edit leaves it."""
+        return core
 
 
 class Prompt(Edit, frozen=True):
@@ -96,14 +96,14 @@ class Mark(Edit, frozen=True, kw_only=True):
 
     add: bool | Literal["intersect"] = True
 
-    def draw(self, marked: np.ndarray) -> np.ndarray:
-        shape = np.broadcast_to(self.shape(marked.shape[1:]), marked.shape)
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        shape = self.shape(core.shape)
         if self.add == "intersect":
-            return marked & shape
-        return marked | shape if self.add else marked & ~shape[::-1]  # what is fading leaves the rest of it
+            return np.minimum(core, shape)
+        return np.maximum(core, shape) if self.add else np.minimum(core, rest(shape))
 
     def shape(self, size: Size) -> np.ndarray:
-        """What is marked, booleans (H, W), or (2, H, W) as `layers` has them: nothing, unless a tool says so."""
+        """What is marked, like a mask: nothing, unless a tool says so."""
         return np.zeros(size, bool)
 
 
@@ -172,8 +172,8 @@ class Mask(Mark, frozen=True, tag="mask"):
 class Invert(Edit, frozen=True, tag="invert"):
     """Everything that was not marked."""
 
-    def draw(self, marked: np.ndarray) -> np.ndarray:
-        return ~marked[::-1]
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        return rest(core)
 
 
 class Grow(Edit, frozen=True, tag="grow"):
@@ -185,21 +185,21 @@ class Grow(Edit, frozen=True, tag="grow"):
         if self.by == 0:
             raise EditError(f"{EXPECTED['by']}; got 0")
 
-    def draw(self, marked: np.ndarray) -> np.ndarray:
-        return each_layer(self._grown, marked)
-
-    def _grown(self, core: np.ndarray) -> np.ndarray:
-        if not core.any() or core.all():
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        inside = core > 0
+        if not inside.any() or inside.all():
             return core
         by = self.by * min(core.shape)
-        return distance(core) <= by if by > 0 else distance(~core) > -by
+        grown = distance(inside) <= by if by > 0 else distance(~inside) > -by
+        return grown if core.dtype == bool else grown * carried_on(core)
 
 
 class Fill(Edit, frozen=True, tag="fill"):
     """The mask without holes."""
 
-    def draw(self, marked: np.ndarray) -> np.ndarray:
-        return each_layer(without_holes, marked)
+    def draw(self, core: np.ndarray) -> np.ndarray:
+        filled = without_holes(core > 0)
+        return filled if core.dtype == bool else np.where(core > 0, core, np.float32(filled))
 
 
 AnyEdit = Click | BoundingBox | Part | Circle | Rectangle | Brush | Gradient | Mask | Invert | Grow | Fill
@@ -302,27 +302,21 @@ def read_json(path: Path) -> Any:
         raise EditError(f"{shown(path)} is not JSON: {error}") from None
 
 
-def layers(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
+def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
     """Draw edits in order, over the subject (H, W) that a segmenter found, if any.
 
     Returns:
-        Booleans (2, H, W): what is marked wholly, and what is marked at all. They differ where a gradient fades.
+        Booleans (H, W); with a gradient among them floats in [0, 1], how much of the light each place gets.
     """
-    marked = np.broadcast_to(np.zeros(size, bool) if subject is None else subject, (2, *size))
+    core = np.zeros(size, bool) if subject is None else subject.copy()
     for edit in edits:
-        marked = edit.draw(marked)
-    return marked
+        core = edit.draw(core)
+    return core
 
 
-def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
-    """What `layers` marks wholly, booleans (H, W)."""
-    return layers(edits, size, subject)[0].copy()
-
-
-def each_layer(change: Callable[[np.ndarray], np.ndarray], marked: np.ndarray) -> np.ndarray:
-    """A change of shapes on both layers, once where they are the same."""
-    changed = change(marked[0])
-    return np.stack([changed, changed if np.array_equal(*marked) else change(marked[1])])
+def rest(core: np.ndarray) -> np.ndarray:
+    """All that a mask leaves."""
+    return ~core if core.dtype == bool else 1 - core
 
 
 def pack(core: np.ndarray, *, found: bool = False) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Shapes a hand can draw, as booleans (H, W). Sizes are (height, width), points are (x, y) in pixels.
+"""Shapes a hand can draw, as booleans (H, W), or floats where they fade.
 
-Pixel centres lie at half-integers. Nothing here needs torch, which takes two seconds to import.
+Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at half-integers. Nothing here needs
+torch, which takes two seconds to import.
 """
 
 from __future__ import annotations
@@ -78,15 +79,15 @@ def gradient(size: Size, start: Point, end: Point) -> np.ndarray:
         end: (x, y) in pixels, from where on nothing is.
 
     Returns:
-        Booleans (2, H, W): what is marked wholly, and what is marked at all. Each ends a pixel within the fade, so that
-        one from edge to edge of the photo has some of all: whole, fading, and none.
+        Floats (H, W) in [0, 1], straight down from 1 to 0. It reaches both a pixel early, so that one from edge to edge
+        of the photo has some of all: whole, fading, and none.
     """
     across, down = end[0] - start[0], end[1] - start[1]
     length = math.hypot(across, down) or 1.0
     y, x = np.ogrid[: size[0], : size[1]]
     along = ((x + 0.5 - start[0]) * across + (y + 0.5 - start[1]) * down) / length
     rim = min(1.0, length / 3)
-    return np.stack([along <= rim, along <= length - rim])
+    return np.clip((length - rim - along) / (length - 2 * rim), 0, 1).astype(np.float32)
 
 
 def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:
