@@ -33,7 +33,7 @@ from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import asked, prompts
 
 FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
-SAVE_STEPS = 3
+SAVE_STEPS = 4  # at most
 Load = Callable[[str], Enhancer]
 T = TypeVar("T")
 
@@ -126,7 +126,7 @@ def save(
     """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel.
 
     Yields:
-        What comes next, in words, as often as `SAVE_STEPS` says, and what writing loses; at the end, the file.
+        What comes next, in words, as often as `SAVE_STEPS` says or less, and what writing loses; at the end, the file.
     """
     suffix = FORMATS[kind] or (".tif" if session.path.suffix.lower() in images.RAW else None)
     path = folder / result_name(session.path, suffix)
@@ -134,8 +134,12 @@ def save(
     photo = images.read(session.path)
     photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
     lights = lights_of(session, recipe, segmenter, load)
-    yield "Taking out noise" if wants_clean(lights) else "Lighting it at full size"
-    lit = render(photo, lights, cleaned(photo, lights))
+    clean = None
+    if wants_clean(lights):
+        yield "Taking out noise"
+        clean = cleaned(photo, lights)
+    yield "Lighting it at full size"
+    lit = render(photo, lights, clean)
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path
