@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ranlen.geometry import Size
-from ranlen.io import colour, decode, exif
+from ranlen.io import blocks, colour, decode, exif
 from ranlen.io import encode as encoders
 from ranlen.io.decode import HEIC, ImageError, Picture
 from ranlen.io.files import FileError, read_bytes, shown, write_atomically
@@ -273,7 +273,7 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
 
 def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], bytes]:
     """`encode`, begun: a call without arguments that gives the bytes, and holds no pixels where changes are enough."""
-    same = photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo)
+    same = photo.file and _own(photo.file.found, kind) and photo.file.photo == _said(photo)
     if photo.alpha is not None and kind in ("JPEG", "BMP") and not same:
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     code = photo.file.found.code if photo.file else None
@@ -285,6 +285,11 @@ def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], byte
     else:
         rest = functools.partial(encoders.new, photo, kind, quality)
     return _refusals(kind)(rest)
+
+
+def _own(found: Picture, kind: str) -> bool:
+    """Whether a file of this kind can be changed where it lies."""
+    return found.kind == kind and (kind != "JPEG" or blocks.CAN_CHANGE)
 
 
 @contextlib.contextmanager
@@ -303,7 +308,7 @@ def _refusals(kind: str) -> Iterator[None]:
 def remarks(photo: Photo, kind: str) -> list[str]:
     """What writing a photo as a format loses, in a sentence each; none where every pixel outside the light stays."""
     found = photo.file.found if photo.file else None
-    same = found is not None and found.kind == kind
+    same = found is not None and _own(found, kind)
     said = []
     if (
         kind in ("HEIF", "AVIF")
