@@ -332,7 +332,7 @@ def preview(photo: Photo, longest: int) -> np.ndarray:
     What is transparent has the mean colour of what is not: whatever is hidden there must not change the light.
     """
     height, width = preview_size(photo.size, longest)
-    pixels = photo.pixels if photo.alpha is None else _without_hidden(photo.pixels, photo.alpha)
+    pixels = without_hidden(photo)
     if (height, width) != photo.size:
         while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:  # OpenCV halves five times as fast
             half = (-(-pixels.shape[1] // 2), -(-pixels.shape[0] // 2))
@@ -342,14 +342,20 @@ def preview(photo: Photo, longest: int) -> np.ndarray:
     return pixels if photo.icc is None else colour.to_srgb(pixels, photo.icc, photo.grey)
 
 
-def _without_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pixels with one colour, the mean of the others, where they are transparent."""
-    hidden = alpha == 0
-    if not hidden.any() or hidden.all():
-        return pixels
-    shown_pixels = pixels.copy()
-    shown_pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0))
-    return shown_pixels
+def without_hidden(photo: Photo) -> np.ndarray:
+    """A photo's pixels with one colour, the mean of the others, where they are transparent."""
+    hidden = hidden_of(photo)
+    if hidden is None or hidden.all():
+        return photo.pixels
+    pixels = photo.pixels.copy()
+    pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0))
+    return pixels
+
+
+def hidden_of(photo: Photo) -> np.ndarray | None:
+    """Where a photo is transparent, booleans (H, W), or none where it is nowhere."""
+    hidden = None if photo.alpha is None else photo.alpha == 0
+    return None if hidden is None or not hidden.any() else hidden
 
 
 def preview_size(size: Size, longest: int) -> Size:
