@@ -119,8 +119,8 @@ def clean(
         out[top : top + len(part[0]), left : left + len(part[1])] = _clean_tile(network, pixels, *part, device)
         tell(number / len(tiles))
     if hidden is not None:  # what nobody sees stays as it is
-        part = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
-        out[hidden[part]] = photo.pixels[part][hidden[part]] * np.uint16(65535 // np.iinfo(pixels.dtype).max)
+        where = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
+        out[hidden[where]] = photo.pixels[where][hidden[where]] * np.uint16(65535 // np.iinfo(pixels.dtype).max)
     return Clean(out, rows.start, cols.start)
 
 

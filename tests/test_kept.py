@@ -27,7 +27,7 @@ import tifffile
 from PIL import Image
 
 from ranlen.cli import batch, inputs
-from ranlen.io import avif, blocks, colour, decode, exif, images, jpeg, png
+from ranlen.io import avif, blocks, colour, decode, exif, images, jpeg, photoshop, png
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 
@@ -297,9 +297,9 @@ THUMBNAILS = {
     "JFIF": (0xE0, b"JFXX\0\x10" + SMALL, None),
     "Photoshop": (
         0xED,
-        jpeg.PHOTOSHOP + b"8BIM\x04\x0c\x02ab\0" + struct.pack(">I", 28 + len(SMALL)) + bytes(28) + SMALL
+        photoshop.NAME + b"8BIM\x04\x0c\x02ab\0" + struct.pack(">I", 28 + len(SMALL)) + bytes(28) + SMALL
         + bytes(len(SMALL) % 2) + CAPTION,
-        jpeg.PHOTOSHOP + CAPTION,
+        photoshop.NAME + CAPTION,
     ),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ layouts and AVIF, Pillow WebP and BMP, libheif HEIC at its own depth, LibRaw a c
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -56,6 +57,7 @@ class Picture:
         icc: colour profile, as said or as made of what is said otherwise; none for sRGB.
         exif: EXIF block, without a name before it.
         xmp: XMP packet.
+        iptc: IPTC, as a block of its own.
         inks: the channels are CMYK, 0 for no ink.
         code: primaries and transfer, where the file names them by number.
         bits: of a channel, in the file.
@@ -63,6 +65,7 @@ class Picture:
         frames: how many pictures are in the file; the first is read.
         chroma: a HEIC's sampling.
         beside: pictures of another sort in it, in words, which are not read.
+        own: what only a file of its own kind keeps, in words.
     """
 
     kind: str
@@ -78,6 +81,8 @@ class Picture:
     frames: int = 1
     chroma: int = 420
     beside: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    iptc: bytes | None = None
 
 
 def picture(data: bytes) -> Picture:
@@ -93,7 +98,12 @@ def picture(data: bytes) -> Picture:
                 found = reader(data)
             except ColourError as error:
                 raise ImageError(str(error)) from None
-            for what, block in (("a colour profile", found.icc), ("EXIF", found.exif), ("XMP", found.xmp)):
+            for what, block in (
+                ("a colour profile", found.icc),
+                ("EXIF", found.exif),
+                ("XMP", found.xmp),
+                ("IPTC", found.iptc),
+            ):
                 if block and len(block) > MAX_METADATA:
                     raise ImageError(_too_much(what, len(block)))
             return replace(found, channels=_three_axes(found.channels))
@@ -110,11 +120,21 @@ def _jpeg(data: bytes) -> Picture:
         raise ImageError("the file is cut short: a progressive JPEG without its last scans; save it anew")
     data = jpeg.ended(data)
     image = _opened(data, "JPEG")
-    block, xmp = jpeg.metadata(data)
+    block, xmp, iptc = jpeg.metadata(data)
     channels = jpeg.decode(image, data)
     if image.mode not in ("L", "RGB", "CMYK"):
         raise ImageError(f"its pixels are of the kind {image.mode}; save it as RGB")
-    return Picture("JPEG", channels, exif.orientation(block), _icc(image), block, xmp, image.mode == "CMYK")
+    return Picture(
+        "JPEG",
+        channels,
+        exif.orientation(block),
+        _icc(image),
+        block,
+        xmp,
+        image.mode == "CMYK",
+        iptc=iptc,
+        own=jpeg.own(data),
+    )
 
 
 def jpeg_bands(data: bytes, rows: int) -> Iterator[np.ndarray]:
@@ -130,11 +150,12 @@ def _png(data: bytes) -> Picture:
     _check_size(width, height)
     if not png.is_whole(data):  # decoders would make room for whatever length a chunk claims
         raise ImageError("the file is damaged or cut short")
-    icc, block, xmp, code = png.words(data, MAX_METADATA)
+    icc, block, xmp, iptc, code = png.words(data, MAX_METADATA)
     channels = _array(_lazy(pyvips.Image.pngload_buffer, data))
     return Picture(
-        "PNG", channels, exif.orientation(block), icc, block, xmp, code=code, bits=depth, frames=png.frames(data)
-    )
+        "PNG", channels, exif.orientation(block), icc, block, xmp, code=code, bits=depth, frames=png.frames(data),
+        iptc=iptc, own=("its text",) if png.has_text(data) else (),
+    )  # fmt: skip
 
 
 def _tiff(data: bytes) -> Picture:
@@ -162,14 +183,16 @@ def _tiff(data: bytes) -> Picture:
     turned = orientation[0] if orientation and orientation[0] in range(1, 9) else 1
     return Picture(
         "TIFF", channels, turned, tiff.content(data, page, tiff.ICC), block, tiff.content(data, page, tiff.XMP),
-        meaning == tiff.INKS, bits=8 * channels.itemsize, frames=1,
+        meaning == tiff.INKS, bits=8 * channels.itemsize, iptc=tiff.iptc_of(data, page),
+        own=("its other pages",) if page.pages > 1 else (),
     )  # fmt: skip
 
 
 def _lab(data: bytes) -> Picture:
     """A TIFF in Lab, which is read as sRGB and written so."""
-    channels = colour.from_lab(_opened(data, "TIFF"))
-    return Picture("TIFF", channels, 1, None, exif.of_tiff(data))
+    page = tiff.page(data)
+    xmp, iptc = tiff.content(data, page, tiff.XMP), tiff.iptc_of(data, page)
+    return Picture("TIFF", colour.from_lab(_opened(data, "TIFF")), exif=exif.of_tiff(data), xmp=xmp, iptc=iptc)
 
 
 def _webp(data: bytes) -> Picture:
@@ -267,12 +290,13 @@ def _raw(data: bytes) -> Picture:
         if isinstance(error, ImageError):
             raise
         raise ImageError(f"a camera's raw that LibRaw cannot develop ({error}); export it as TIFF") from None
-    try:
+    block = xmp = iptc = None
+    with contextlib.suppress(ValueError, struct.error):  # CR3 and RAF are no TIFF
+        page = tiff.page(data)
+        xmp, iptc = tiff.content(data, page, tiff.XMP), tiff.iptc_of(data, page)
         block = exif.of_tiff(data)
         block = exif.upright(block) if block else None
-    except (ValueError, struct.error):
-        block = None
-    return Picture("RAW", pixels, exif=block, bits=16)
+    return Picture("RAW", pixels, exif=block, xmp=xmp, bits=16, iptc=iptc)
 
 
 def _lazy(load: Callable[..., pyvips.Image], data: bytes, **options: int) -> pyvips.Image:

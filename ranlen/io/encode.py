@@ -69,16 +69,16 @@ def new(photo: Photo, kind: str, quality: int) -> bytes:
     channels = _channels(photo.pixels, alpha, photo.grey)
     block = exif.without_thumbnail(photo.exif.removeprefix(exif.NAME)) if photo.exif else None
     if kind == "PNG":
-        return png.encode(channels, photo.icc, block, photo.xmp)
+        return png.encode(channels, photo.icc, block, photo.xmp, photo.iptc)
     if kind == "TIFF":
-        return tiff.encode(channels, photo.icc, block, photo.xmp)
+        return tiff.encode(channels, photo.icc, block, photo.xmp, photo.iptc)
     if kind == "HEIF":
         return _heif(channels, photo.icc, block, photo.xmp, None, quality)
     if kind == "AVIF":
         return _avif(channels, photo.icc, block, photo.xmp, 8 if channels.itemsize == 1 else 10, quality)
     channels = to_8_bit(channels)
     if kind == "JPEG":
-        return jpeg.encode(channels, photo.icc, block, photo.xmp, quality=quality)
+        return jpeg.encode(channels, photo.icc, block, photo.xmp, photo.iptc, quality=quality)
     return _webp(channels, photo.icc, block, photo.xmp, {"quality": quality}) if kind == "WEBP" else _bmp(channels)
 
 

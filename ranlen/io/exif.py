@@ -12,8 +12,8 @@ NAME = b"Exif\0\0"
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 0x8769, 0x8825, 0xA005
 BELOW = (EXIF, GPS)  # directories that the first one points to
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-THUMBNAILS = (1033, 1036)  # of Photoshop
 MOST_ENTRIES = 4096
+BESIDE = XMP, IPTC, PHOTOSHOP = 700, 33723, 34377  # blocks of their own
 # Tags of the first directory that say how pixels are stored, and lists of pictures and pages: not about the picture.
 STORAGE = {
     *range(254, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 294), 317, *range(320, 326), 330,
@@ -156,26 +156,16 @@ def without_thumbnail(block: bytes) -> bytes:
     return bytes(patched)
 
 
-def without_resources(block: bytes) -> bytes:
-    """What Photoshop says of a picture, without the resources that are thumbnails; as it is where it is no list."""
-    kept, at = b"", 0
-    while at + 12 <= len(block) and block[at : at + 4] == b"8BIM":
-        name = at + 6 + (block[at + 6] + 2) // 2 * 2
-        end = name + 4 + (int.from_bytes(block[name : name + 4], "big") + 1) // 2 * 2
-        if int.from_bytes(block[at + 4 : at + 6], "big") not in THUMBNAILS:
-            kept += block[at:end]
-        at = end
-    return kept + block[at:]
-
-
 def of_tiff(data: bytes) -> bytes | None:
     """What a TIFF file says about its picture, as a block of its own; none where it says nothing.
+
+    XMP, IPTC and Photoshop's resources are none of it.
 
     Raises:
         ValueError: no directory.
     """
     entries, _ = directory(data, first(data))
-    if not set(entries) - STORAGE - {ORIENTATION}:
+    if not set(entries) - STORAGE - {ORIENTATION, *BESIDE}:
         return None
     order = layout(data).order
     header = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
@@ -184,7 +174,7 @@ def of_tiff(data: bytes) -> bytes | None:
 
 def _moved(data: bytes, at: int, to: int, order: str, below: tuple[int, ...]) -> bytes:
     """A directory, with those `below` it, as it is when it stands at `to` of another block."""
-    entries = {tag: entry for tag, entry in directory(data, at)[0].items() if tag not in STORAGE}
+    entries = {tag: entry for tag, entry in directory(data, at)[0].items() if tag not in STORAGE and tag not in BESIDE}
     entries = {tag: entry for tag, entry in entries.items() if tag in below or tag not in (*BELOW, INTEROPERABILITY)}
     table, rest = struct.pack(order + "H", len(entries)), b""
     end = to + 2 + 12 * len(entries) + 4

@@ -36,6 +36,7 @@ FORMATS = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIF"),
     ".avif": "AVIF",
 }
+HELD = {**dict.fromkeys(("WEBP", "HEIF", "AVIF"), ("profile", "EXIF", "XMP")), "BMP": ()}  # words; others hold all
 RAW = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2")
 SUFFIXES = (*FORMATS, *RAW)  # of what is read
 
@@ -59,6 +60,7 @@ class Photo:
         icc: colour profile, or none for sRGB.
         exif: EXIF block with orientation 1, or none.
         xmp: XMP packet, or none.
+        iptc: IPTC block, or none.
         file: the bytes that it was read from, and what was found in them: where it goes back into.
     """
 
@@ -69,6 +71,7 @@ class Photo:
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    iptc: bytes | None = None
     file: File | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -149,12 +152,13 @@ def _photo(data: bytes, found: Picture) -> Photo:
         block = exif.upright(found.exif) if found.exif else None
     except (ValueError, struct.error):  # broken: left behind where it does not stay in its file
         block = None
-    photo = Photo(pixels, alpha, grey, found.kind, icc, block, found.xmp)
+    photo = Photo(pixels, alpha, grey, found.kind, icc, block, found.xmp, found.iptc)
     return replace(photo, file=File(data, replace(found, channels=np.empty((0, 0, bands), kind)), _said(photo)))
 
 
 def _said(photo: Photo) -> tuple[object, ...]:
-    return (photo.size, photo.pixels.dtype, photo.alpha is None, photo.grey, photo.icc, photo.exif, photo.xmp)
+    said = (photo.icc, photo.exif, photo.xmp, photo.iptc)
+    return (photo.size, photo.pixels.dtype, photo.alpha is None, photo.grey, *said)
 
 
 def named(folder: Path) -> dict[str, Path]:
@@ -273,7 +277,7 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
 
 def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], bytes]:
     """`encode`, begun: a call without arguments that gives the bytes, and holds no pixels where changes are enough."""
-    same = photo.file and _own(photo.file.found, kind) and photo.file.photo == _said(photo)
+    same = _goes_back(photo, kind)
     if photo.alpha is not None and kind in ("JPEG", "BMP") and not same:
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     code = photo.file.found.code if photo.file else None
@@ -287,9 +291,12 @@ def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], byte
     return _refusals(kind)(rest)
 
 
-def _own(found: Picture, kind: str) -> bool:
-    """Whether a file of this kind can be changed where it lies."""
-    return found.kind == kind and (kind != "JPEG" or blocks.CAN_CHANGE)
+def _goes_back(photo: Photo, kind: str) -> bool:
+    """Whether a photo goes into its own file of this kind, of which no more changes than the pixels."""
+    file = photo.file
+    if file is None or file.found.kind != kind or file.photo != _said(photo):
+        return False
+    return kind != "JPEG" or blocks.CAN_CHANGE
 
 
 @contextlib.contextmanager
@@ -308,17 +315,24 @@ def _refusals(kind: str) -> Iterator[None]:
 def remarks(photo: Photo, kind: str) -> list[str]:
     """What writing a photo as a format loses, in a sentence each; none where every pixel outside the light stays."""
     found = photo.file.found if photo.file else None
-    same = found is not None and _own(found, kind)
+    same = _goes_back(photo, kind)
+    name = {"HEIF": "HEIC", "WEBP": "WebP"}.get(kind, kind)
     said = []
     if (
         kind in ("HEIF", "AVIF")
-        or (kind == "WEBP" and not (same and found and not found.lossy))
+        or (kind == "WEBP" and (not same or (found and found.lossy)))
         or (kind == "JPEG" and not same)
     ):
-        named = {"HEIF": "HEIC", "WEBP": "lossy WebP"}.get(kind, kind)
-        said.append(f"{named} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
+        lossy = "lossy WebP" if kind == "WEBP" else name
+        said.append(f"{lossy} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
     if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP", "BMP"):
-        said.append(f"{kind} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
+        said.append(f"{name} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
+    held = HELD.get(kind, ("profile", "EXIF", "XMP", "IPTC"))
+    words = {"profile": photo.icc, "EXIF": photo.exif, "XMP": photo.xmp, "IPTC": photo.iptc}
+    if not same and (lost := [word for word, block in words.items() if block and word not in held]):
+        said.append(f"{name} holds no {' and no '.join(lost)}, which the photo has; TIFF, PNG and JPEG do")
+    if not same and found is not None and found.own:
+        said.append(f"{name} does not keep {' and '.join(found.own)}; write the photo's own kind")
     if found is not None and found.frames > 1:
         said.append(f"the file holds {found.frames} pictures; only the first is kept")
     if found is not None and found.beside:

@@ -14,10 +14,9 @@ import pyvips
 import simplejpeg
 from PIL import Image, ImageFile
 
-from ranlen.io import blocks
+from ranlen.io import blocks, photoshop
 from ranlen.io import exif as exif_block
 
-PHOTOSHOP = b"Photoshop 3.0\0"
 SEGMENT = 0xFFFF - 2  # bytes that fit between a marker's length and the next marker
 ICC, XMP, PAIRS = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
@@ -88,15 +87,33 @@ def _is_word(marker: int) -> bool:
     return 0xE0 <= marker <= 0xEF or marker == 0xFE
 
 
-def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """EXIF, without its name, and XMP."""
-    found = [content for marker, content in segments(data) if marker == 0xE1]
-    exif = next((content[6:] for content in found if content.startswith(exif_block.NAME)), None)
-    return exif, next((content[len(XMP) :] for content in found if content.startswith(XMP)), None)
+def metadata(data: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """EXIF, without its name, XMP and IPTC."""
+
+    def named(sort: int, name: bytes) -> list[bytes]:
+        return [content[len(name) :] for marker, content in words if marker == sort and content.startswith(name)]
+
+    words = segments(data)
+    exif, xmp = (next(iter(named(0xE1, name)), None) for name in (exif_block.NAME, XMP))
+    return exif, xmp, photoshop.iptc_of(b"".join(named(0xED, photoshop.NAME)))
+
+
+def own(data: bytes) -> tuple[str, ...]:
+    """What no other kind of file keeps, in words."""
+    found, end = _parts(data)
+    comment = ("its comment",) if any(marker == 0xFE for marker, _, _ in found) else ()
+    behind = data[end:].strip(b"\0") if end else b""
+    return (*comment, "what follows the picture, as a gain map or a film") if behind else comment
 
 
 def encode(
-    channels: np.ndarray, icc: bytes | None, exif: bytes | None, xmp: bytes | None = None, *, quality: int = 96
+    channels: np.ndarray,
+    icc: bytes | None,
+    exif: bytes | None,
+    xmp: bytes | None = None,
+    iptc: bytes | None = None,
+    *,
+    quality: int = 96,
 ) -> bytes:
     """The bytes of a JPEG with colours at full resolution.
 
@@ -105,6 +122,7 @@ def encode(
         icc: colour profile, or none.
         exif: EXIF block without its name, or none.
         xmp: XMP packet, or none.
+        iptc: IPTC, or none.
         quality: as in libjpeg, from 1 to 100; below 96 a quick transform adds a fifth of a level of error.
 
     Raises:
@@ -122,6 +140,8 @@ def encode(
         step = SEGMENT - len(ICC) - 2
         parts = [icc[start : start + step] for start in range(0, len(icc), step)]
         words += b"".join(_segment(0xE2, ICC + bytes([i, len(parts)]) + part) for i, part in enumerate(parts, 1))
+    if iptc:
+        words += b"".join(_segment(0xED, part) for part in _in_parts(photoshop.with_iptc(iptc)))
     header = 2 + 18  # start of image and JFIF
     return data[:header] + words + data[header:]
 
@@ -187,8 +207,7 @@ def rewrite(data: bytes, one: blocks.Frame, added: blocks.Waves) -> bytes:
     Raises:
         ValueError: its blocks cannot be read.
     """
-    old = [(marker, content) for marker, content in segments(data) if not content.startswith(b"JFXX\0")]  # a thumbnail
-    words = [(marker, _without_thumbnail(content)) for marker, content in old]
+    words = _without_thumbnails(segments(data))
     end = _parts(data)[1] or len(data)
     picture = blocks.rewritten(data, one, added)
     picture = picture[next(begin - 4 for marker, begin, _ in _parts(picture)[0] if not _is_word(marker)) :]
@@ -202,13 +221,30 @@ def rewrite(data: bytes, one: blocks.Frame, added: blocks.Waves) -> bytes:
     return written + picture + data[end:]
 
 
-def _without_thumbnail(content: bytes) -> bytes:
-    """A segment without small pictures of what the photo was."""
-    if content.startswith(exif_block.NAME):
-        return exif_block.NAME + exif_block.without_thumbnail(content[6:])
-    if content.startswith(PHOTOSHOP):
-        return PHOTOSHOP + exif_block.without_resources(content[len(PHOTOSHOP) :])
-    return content
+def _without_thumbnails(words: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Segments without small pictures of what the photo was."""
+    resources = b"".join(content[len(photoshop.NAME) :] for marker, content in words if _is_photoshops(marker, content))
+    left = photoshop.without_thumbnails(resources)
+    kept, first = [], True
+    for marker, content in words:
+        if content.startswith(exif_block.NAME):
+            kept.append((marker, exif_block.NAME + exif_block.without_thumbnail(content[6:])))
+        elif _is_photoshops(marker, content) and left != resources:  # a thumbnail may begin in one and end in the next
+            kept += [(marker, part) for part in _in_parts(left) if first]
+            first = False
+        elif not content.startswith(b"JFXX\0"):
+            kept.append((marker, content))
+    return kept
+
+
+def _is_photoshops(marker: int, content: bytes) -> bool:
+    return marker == 0xED and content.startswith(photoshop.NAME)
+
+
+def _in_parts(resources: bytes) -> list[bytes]:
+    """The contents of the segments that Photoshop's resources take."""
+    step = SEGMENT - len(photoshop.NAME)
+    return [photoshop.NAME + resources[start : start + step] for start in range(0, len(resources), step)]
 
 
 def _parts(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ranlen.io import exif
-from ranlen.io.exif import Entry
+from ranlen.io import exif, photoshop
+from ranlen.io.exif import IPTC, PHOTOSHOP, XMP, Entry
 
 WIDTH, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, STRIP_BYTES, TILES, TILE_BYTES = 256, 258, 259, 262, 273, 279, 324, 325
-EXTRA, SUBFILES, XMP, ICC, DNG = 338, 330, 700, 34675, 50706
+EXTRA, SUBFILES, ICC, DNG = 338, 330, 34675, 50706
 BLACK_IS_ZERO, RGB, INKS, LAB, FILTERED = 1, 2, 5, 8, (32803, 34892)
 ASSOCIATED = 1
 HUGE = 1 << 32
@@ -105,7 +105,14 @@ def content(data: bytes, one: Page, tag: int) -> bytes | None:
     return bytes(data[entry.at : entry.at + entry.length]) if entry else None
 
 
-def encode(channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None) -> bytes:
+def iptc_of(data: bytes, one: Page) -> bytes | None:
+    """IPTC, from its own tag or from among Photoshop's resources."""
+    return content(data, one, IPTC) or photoshop.iptc_of(content(data, one, PHOTOSHOP) or b"")
+
+
+def encode(
+    channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: bytes | None, iptc: bytes | None
+) -> bytes:
     """A new TIFF of channels (H, W, C), uint8 or uint16, that begins with a block of EXIF.
 
     Raises:
@@ -113,7 +120,8 @@ def encode(channels: np.ndarray, icc: bytes | None, block: bytes | None, xmp: by
     """
     block = exif.without_thumbnail(block) if block else b"II*\0" + struct.pack("<IHI", 8, 0, 0)
     entries, _ = exif.directory(block, exif.first(block))
-    said = {tag: (7 if tag == ICC else 1, value) for tag, value in ((ICC, icc), (XMP, xmp)) if value}
+    iptc = iptc + bytes(-len(iptc) % 4) if iptc else None  # counted in fours, as all programs do
+    said = {tag: (kind, value) for tag, kind, value in ((ICC, 7, icc), (XMP, 1, xmp), (IPTC, 4, iptc)) if value}
     extra = (2,) if channels.shape[2] in (2, 4) else ()
     return _written(block, Page(0, 4, entries, False, 1), channels, RGB if channels.shape[2] > 2 else 1, extra, said)
 
@@ -131,7 +139,21 @@ def rewrite(data: bytes, channels: np.ndarray) -> bytes:
     extra = (*extra, *[2] * 9)[: channels.shape[2] - colours]
     extra = tuple(2 if each == ASSOCIATED else each for each in extra)
     meaning = INKS if meaning == INKS else RGB if colours == 3 else BLACK_IS_ZERO
-    return _written(data, one, channels, meaning, extra, {})
+    return _written(*_without_thumbnails(data, one), channels, meaning, extra, {})
+
+
+def _without_thumbnails(data: bytes, one: Page) -> tuple[bytes, Page]:
+    """A file and its page without small pictures among Photoshop's resources; the room that they took is left."""
+    entry, block = one.entries.get(PHOTOSHOP), content(data, one, PHOTOSHOP) or b""
+    left = photoshop.without_thumbnails(block)
+    if entry is None or left == block:
+        return data, one
+    patched, form = bytearray(data), exif.layout(data)
+    patched[entry.at : entry.at + entry.length] = left.ljust(entry.length, b"\0")
+    count = -(-len(left) // exif.SIZES.get(entry.kind, 1))
+    struct.pack_into(form.order + ("Q" if form.big else "I"), patched, entry.place + 4, count)
+    entries = one.entries if left else {tag: each for tag, each in one.entries.items() if tag != PHOTOSHOP}
+    return bytes(patched), replace(one, entries=entries)
 
 
 Said = dict[int, tuple[int, bytes]]  # type and value of tags
@@ -157,7 +179,7 @@ def _written(base: bytes, one: Page, channels: np.ndarray, meaning: int, extra: 
     try:
         kind = 16 if form.big else 4
         new |= {tag: (kind, len(v), struct.pack(f"{form.order}{len(v)}{wide}", *v)) for tag, v in longs.items()}
-        new |= {tag: (sort, len(value), value) for tag, (sort, value) in said.items()}
+        new |= {tag: (sort, len(value) // exif.SIZES[sort], value) for tag, (sort, value) in said.items()}
         new.setdefault(254, (4, 1, struct.pack(form.order + "I", number(base, one, 254, 0))))
         kept = {
             tag: entry
