@@ -37,14 +37,14 @@ FOUND_FEATHER: tuple[float, Side] = (0.02, "both")
 KEPT_OF = ("format", "pixels outside the light", "depth", "profile", "EXIF", "XMP", "IPTC")
 KEPT = (
     ("JPEG", "all but in blocks the light touches", "8", "yes", "yes, no thumbnail", "yes", "yes"),
-    ("PNG", "all", "8, 16", "yes", "yes, no thumbnail", "yes", "-"),
+    ("PNG", "all", "8, 16", "yes", "yes, no thumbnail", "yes", "as text"),
     ("TIFF", "all", "8, 16", "yes", "yes", "yes", "yes"),
     ("WebP, lossless", "all", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("WebP, lossy", "change a little", "8", "yes", "yes, no thumbnail", "yes", "-"),
     ("HEIC", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
     ("AVIF", "change a little", "8, 10, 12", "yes", "yes, no thumbnail", "yes", "-"),
     ("BMP", "all", "8", "yes", "-", "-", "-"),
-    ("raw", "developed into TIFF or JPEG", "16", "sRGB", "yes", "-", "-"),
+    ("raw", "developed into TIFF or JPEG", "16", "sRGB", "yes", "yes", "yes"),
 )
 
 

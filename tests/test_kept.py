@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import simplejpeg
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from ranlen.cli import batch, inputs
 from ranlen.io import avif, blocks, colour, decode, exif, images, jpeg, photoshop, png
@@ -440,6 +440,38 @@ def test_a_layout_that_is_not_read_is_not_called_damaged(tmp_path):
     (tmp_path / "a.tif").write_bytes(tiff_of(np.moveaxis(scene(), 2, 0).copy(), planarconfig="separate", tile=(64, 64)))
     with pytest.raises(ImageError, match="or of a layout that libvips does not read"):
         images.read(tmp_path / "a.tif")
+
+
+def test_lab_becomes_srgb_without_its_profile_and_that_is_said(tmp_path):
+    colours = np.full((40, 60, 3), (128, 20, 256 - 20), np.uint8)  # L of 255, a and b with a sign
+    options = {"photometric": "cielab", "iccprofile": ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()}
+    (tmp_path / "a.tif").write_bytes(tiff_of(colours, **options))
+    photo = images.read(tmp_path / "a.tif")
+    assert (
+        np.abs(photo.pixels[0, 0].astype(int) - (139, 110, 154)).max() <= 2
+    )  # by colour-science's Lab_to_XYZ, XYZ_to_sRGB
+    assert images.remarks(photo, "TIFF") == ["the photo is in Lab and becomes sRGB"]
+    photo.write(tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.pages[0].photometric == 2
+        assert 34675 not in file.pages[0].tags
+        assert np.array_equal(file.pages[0].asarray(), photo.pixels)
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"GIF89a", "a GIF"),
+        (b"\xff\x0a\xfa\x1f", "JPEG XL .libjxl's djxl"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"8BPS\0\1", "a file of Photoshop"),
+    ],
+)
+def test_a_kind_that_is_not_read_is_named_with_what_to_do(start, said, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(start + bytes(99))
+    with pytest.raises(ImageError, match=f"not an image of a known kind but {said}.*; save it as PNG or TIFF"):
+        images.read(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("pixels", [scene().astype(np.float32) / 255, scene().astype(np.uint32)])

@@ -27,6 +27,13 @@ from ranlen.io.colour import Code, ColourError
 MAX_PIXELS = min(178_000_000, int(os.environ.get("RANLEN_MAX_PIXELS") or 178_000_000))
 MAX_METADATA = 8 * 1024**2  # bytes of a profile, or of EXIF: printers' profiles have three million at most
 UNREADABLE = "the file is damaged or cut short, or of a layout that libvips does not read"
+OTHERS = {  # of which people may have photos
+    b"GIF8": "a GIF",
+    **dict.fromkeys((b"\xff\n", b"\0\0\0\x0cJXL "), "JPEG XL (libjxl's djxl reads it)"),
+    **dict.fromkeys((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "), "JPEG 2000"),
+    b"8BPS": "a file of Photoshop",
+    b"%PDF": "a PDF",
+}
 SENSOR = (b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FUJIFILMCCD-RAW", b"\0MRM", b"FOVb")  # what is not quite a TIFF
 
 Image.init()  # all readers, or asking for one by name fails
@@ -107,6 +114,8 @@ def picture(data: bytes) -> Picture:
                 if block and len(block) > MAX_METADATA:
                     raise ImageError(_too_much(what, len(block)))
             return replace(found, channels=_three_axes(found.channels))
+    if other := next((kind for start, kind in OTHERS.items() if data.startswith(start)), None):
+        raise ImageError(f"not an image of a known kind but {other}; save it as PNG or TIFF")
     known = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF, or a camera's raw"
     raise ImageError(f"not an image of a known kind ({known})")
 
@@ -192,7 +201,8 @@ def _lab(data: bytes) -> Picture:
     """A TIFF in Lab, which is read as sRGB and written so."""
     page = tiff.page(data)
     xmp, iptc = tiff.content(data, page, tiff.XMP), tiff.iptc_of(data, page)
-    return Picture("TIFF", colour.from_lab(_opened(data, "TIFF")), exif=exif.of_tiff(data), xmp=xmp, iptc=iptc)
+    channels = colour.from_lab(_opened(data, "TIFF"))
+    return Picture("TIFF", channels, exif=exif.of_tiff(data), xmp=xmp, iptc=iptc, lossy=True)
 
 
 def _webp(data: bytes) -> Picture:

@@ -134,6 +134,8 @@ def rewrite(data: bytes, channels: np.ndarray) -> bytes:
     """
     one = page(data)
     meaning = number(data, one, PHOTOMETRIC, BLACK_IS_ZERO)
+    if meaning == LAB:  # its profile is none of RGB
+        one = replace(one, entries={tag: entry for tag, entry in one.entries.items() if tag != ICC})
     colours = 4 if meaning == INKS else 3 if channels.shape[2] > 2 else 1
     extra = exif.values(data, one.entries[EXTRA]) if EXTRA in one.entries else ()
     extra = (*extra, *[2] * 9)[: channels.shape[2] - colours]
