@@ -75,7 +75,7 @@ def region_mask(
         MaskError: nothing or everything is marked.
         ValueError: a feather that makes no sense.
     """
-    core = core if core.dtype.kind == "f" else core.astype(bool)
+    core = core if core.dtype.kind == "f" else core.astype(bool, copy=False)
     if not core.any():
         raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
     if (core == 1).all():

@@ -21,7 +21,7 @@ def resized(mask: np.ndarray, size: Size, *, wholly: bool = False) -> np.ndarray
         return mask
     smaller = size[0] < mask.shape[0] or size[1] < mask.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    cover = cv2.resize(mask.astype(np.uint8) * np.uint8(255), (size[1], size[0]), interpolation=how)
+    cover = cv2.resize(np.multiply(mask, np.uint8(255), dtype=np.uint8), (size[1], size[0]), interpolation=how)
     left = np.asarray(cover == 255 if wholly else cover >= 128)
     return left if left.any() or not cover.any() else cover == cover.max()
 

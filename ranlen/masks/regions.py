@@ -167,7 +167,7 @@ class RegionMask:
         values = core.astype(np.float32) if core.dtype.kind == "f" else None
         if values is not None and not ((values >= 0) & (values <= 1)).all():
             raise ValueError("a core of floats holds values in [0, 1] only, and no NaN")
-        core = core.astype(bool)
+        core = core.astype(bool, copy=False)
         short = min(core.shape)
         if not (isinstance(feather, int | float) and 0 <= feather <= 1):  # which no NaN is
             raise ValueError(f"feather is a fraction of the short side in [0, 1]; got {feather}")

@@ -14,6 +14,8 @@ import numpy as np
 
 from ranlen.geometry import Box, Point, Size
 
+ROWS = 64  # of floats at a time
+
 
 def disc(size: Size, center: Point, radius: float) -> np.ndarray:
     """Mark a disc: every pixel within a radius of a point.
@@ -43,14 +45,16 @@ def ellipse(size: Size, center: Point, radii: Point, angle: float = 0.0) -> np.n
     """
     inside = np.zeros(size, bool)
     reach = max(radii) + 1
-    # Only the box around it is computed: a full frame of floats would be many times the photo.
+    # Only the box around it is computed, some rows at a time: a full frame of floats would be many times the photo.
     top, bottom = (min(max(math.floor(center[1] + side * reach), 0), size[0]) for side in (-1, 1))
     left, right = (min(max(math.floor(center[0] + side * reach), 0), size[1]) for side in (-1, 1))
-    dy = np.arange(top, bottom, dtype=np.float32)[:, None] + np.float32(0.5 - center[1])
     dx = np.arange(left, right, dtype=np.float32)[None] + np.float32(0.5 - center[0])
     cos, sin = np.float32(math.cos(angle)), np.float32(math.sin(angle))
-    along, across = (cos * dx + sin * dy) / np.float32(radii[0]), (cos * dy - sin * dx) / np.float32(radii[1])
-    inside[top:bottom, left:right] = along * along + across * across <= 1
+    for first in range(top, bottom, ROWS):
+        last = min(first + ROWS, bottom)
+        dy = np.arange(first, last, dtype=np.float32)[:, None] + np.float32(0.5 - center[1])
+        along, across = (cos * dx + sin * dy) / np.float32(radii[0]), (cos * dy - sin * dx) / np.float32(radii[1])
+        inside[first:last, left:right] = along * along + across * across <= 1
     return inside
 
 
