@@ -103,7 +103,7 @@ def save(session: Session, recipe: Recipe, folder: Path) -> Path:
 
 def write(photo: str, found: RegionMask, enhancer: Enhancer, degree: float, path: Path) -> Path:
     """A photo lit in a file."""
-    models.light(images.read(photo), found, enhancer, degree).write(path)
+    images.writing(models.light(images.read(photo), found, enhancer, degree, in_place=True), path)()
     return path
 
 

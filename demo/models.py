@@ -75,13 +75,21 @@ def _predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Light
     return retouch.Lighting(lighting.field.to("cpu"), attenuation)
 
 
-def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float, denoise: float | None = None) -> Photo:
+def light(
+    photo: Photo,
+    mask: RegionMask,
+    enhancer: Enhancer,
+    degree: float,
+    denoise: float | None = None,
+    *,
+    in_place: bool = False,
+) -> Photo:
     """`retouch.light`, whose network is lent a GPU."""
     view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey)  # all that the network sees
     lighting = predict(view, mask, enhancer)
     denoise = denoising.automatic(photo) if denoise is None else denoise
     clean = retouch.clean(photo, [lighting]) if degree and denoise else None
-    return retouch.render(photo, lighting, degree, clean=clean, denoise=denoise)
+    return retouch.render(photo, lighting, degree, clean=clean, denoise=denoise, in_place=in_place)
 
 
 @lent(30)
