@@ -896,6 +896,20 @@ def test_a_raw_is_developed_at_full_size(tmp_path):
     assert np.array_equal(images.read(tmp_path / "b.tif").pixels, photo.pixels)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PNG"])
+def test_words_of_a_raw_go_along_each_once(kind, tmp_path):
+    pytest.importorskip("rawpy")
+    xmp, iptc = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>", b"\x1c\x02\x78\x00\x05night\x1c\x02\x19\x00\x01a"
+    tags = {700: (1, len(xmp), xmp), 33723: (7, len(iptc), iptc), 315: (2, 6, b"J\xf6rg\0\0")}
+    (tmp_path / "a.dng").write_bytes(raw(MATRIX | tags))
+    data = images.encode(images.read(tmp_path / "a.dng"), kind)
+    (tmp_path / "b").write_bytes(data)
+    again = images.read(tmp_path / "b")
+    assert (again.xmp, again.iptc) == (xmp, iptc)
+    assert b"J\xf6rg" in again.exif
+    assert data.count(xmp) == 1
+
+
 def test_a_raw_of_unknown_colours_is_refused_not_shown_as_its_thumbnail(tmp_path):
     pytest.importorskip("rawpy")
     (tmp_path / "a.dng").write_bytes(raw({}))
