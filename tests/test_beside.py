@@ -116,6 +116,7 @@ def test_a_bmp_holds_no_words_and_says_which(tmp_path):
 
 def test_what_only_its_own_kind_keeps_is_said_of_others(tmp_path):
     comment = read(jpeg_with((0xFE, b"seen at night")) + b"film", tmp_path, "jpg")
+    more = read(jpeg_with((0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40))), tmp_path, "jpg")
     text = read(png_with((b"tEXt", b"Title\0night")), tmp_path, "png")
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as file:
@@ -127,6 +128,7 @@ def test_what_only_its_own_kind_keeps_is_said_of_others(tmp_path):
         f"PNG does not keep its comment and what follows the picture, as a gain map or a film{kept}"
         in images.remarks(comment, "PNG")
     )
+    assert images.remarks(more, "TIFF") == [f"TIFF does not keep its XMP beyond 64 kB{kept}"]
     assert images.remarks(text, "TIFF") == [f"TIFF does not keep its text{kept}"]
     assert images.remarks(pages, "PNG") == [f"PNG does not keep its other pages{kept}"]
     deeper = dataclasses.replace(text, pixels=text.pixels.astype(np.uint16) * 257)

@@ -780,6 +780,12 @@ def test_a_mask_of_any_habit_marks_the_same(name, tmp_path):
     assert np.array_equal(images.read_mask(tmp_path / "m.png", SIZE), LIT)
 
 
+@pytest.mark.parametrize(("kind", "quality"), [("WEBP", 30), ("WEBP", 80), ("JPEG", 20), ("AVIF", 30)])
+def test_a_mask_in_a_lossy_file_has_no_specks_around_it(kind, quality, tmp_path):
+    Image.fromarray(np.dstack([LIT * np.uint8(255)] * 3)).save(tmp_path / "m.png", kind, quality=quality)
+    assert np.array_equal(images.read_mask(tmp_path / "m.png", SIZE), LIT)
+
+
 def test_a_mask_of_another_size_is_scaled_and_of_another_shape_refused(tmp_path):
     images.mask_photo(LIT).write(tmp_path / "m.png")
     larger = images.read_mask(tmp_path / "m.png", (2 * SIZE[0], 2 * SIZE[1]))

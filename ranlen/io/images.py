@@ -218,8 +218,10 @@ def marked(photo: Photo) -> np.ndarray:
     bright = photo.pixels[..., 0] if photo.grey else photo.pixels.max(axis=2)
     core = bright > most / 2
     few = len(np.unique(bright[:: max(1, len(bright) // 500)])) <= 32
-    if few and (bright.max() <= most / 2 or (not photo.grey and (photo.pixels.min(axis=2) != bright).any())):
+    if few and bright.max() <= most / 2:
         core = bright > 0
+    elif few and not photo.grey and (photo.pixels.min(axis=2) != bright).any():
+        core = bright > most / 8  # lossy files have specks of colour along an edge
     elif bright.max() <= most / 2:
         core = bright > bright.max() / 2
     if photo.alpha is None or (opaque := photo.alpha > most / 2).all():

@@ -18,6 +18,7 @@ from ranlen.io import blocks, photoshop
 from ranlen.io import exif as exif_block
 
 SEGMENT = 0xFFFF - 2  # bytes that fit between a marker's length and the next marker
+MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 ICC, XMP, PAIRS = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of what a picture's components are
@@ -101,9 +102,12 @@ def metadata(data: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
 def own(data: bytes) -> tuple[str, ...]:
     """What no other kind of file keeps, in words."""
     found, end = _parts(data)
-    comment = ("its comment",) if any(marker == 0xFE for marker, _, _ in found) else ()
-    behind = data[end:].strip(b"\0") if end else b""
-    return (*comment, "what follows the picture, as a gain map or a film") if behind else comment
+    said = {
+        "its comment": any(marker == 0xFE for marker, _, _ in found),
+        "its XMP beyond 64 kB": any(data.startswith(MORE_XMP, start) for _, start, _ in found),
+        "what follows the picture, as a gain map or a film": end is not None and data[end:].strip(b"\0"),
+    }
+    return tuple(words for words, there in said.items() if there)
 
 
 def encode(
