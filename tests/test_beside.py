@@ -136,6 +136,15 @@ def test_what_only_its_own_kind_keeps_is_said_of_others(tmp_path):
     assert images.remarks(comment, "JPEG") == images.remarks(text, "PNG") == images.remarks(pages, "TIFF") == []
 
 
+def test_inks_that_become_rgb_are_said(tmp_path):
+    buffer = io.BytesIO()
+    RGB.convert("CMYK").save(buffer, "JPEG")
+    photo = read(buffer.getvalue(), tmp_path, "jpg")
+    said = "the photo is in CMYK, which only its own kind, JPEG, keeps; it becomes sRGB"
+    assert images.remarks(photo, "TIFF") == [said]
+    assert images.remarks(photo, "JPEG") == []
+
+
 @pytest.mark.parametrize("left", [PATH + CAPTION, b""])
 def test_photoshops_thumbnail_leaves_a_tiff(left, tmp_path):
     block = PATH + THUMBNAIL + CAPTION if left else THUMBNAIL

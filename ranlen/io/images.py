@@ -329,6 +329,8 @@ def remarks(photo: Photo, kind: str) -> list[str]:
         said.append(f"{lossy} changes pixels outside the light a little too; PNG and TIFF keep them exactly")
     if found is not None and found.lossy and found.kind == "TIFF":
         said.append("the photo is in Lab and becomes sRGB")
+    if found is not None and found.inks and not same:
+        said.append(f"the photo is in CMYK, which only its own kind, {found.kind}, keeps; it becomes sRGB")
     if photo.pixels.dtype == np.uint16 and kind in ("JPEG", "WEBP", "BMP"):
         said.append(f"{name} holds 8 bits a channel and the photo has more; TIFF and PNG keep them")
     held = HELD.get(kind, ("profile", "EXIF", "XMP", "IPTC"))
