@@ -3,7 +3,7 @@
 Dark photos with noise are lit by one gain, as a meter would, and compared with the clean ones under the same gain: as
 they are, cleaned by us before, or lit and then cleaned by others. Others get the strength that suits each photo best,
 which nobody could know; we are told nothing. `made`: photos of the test scenes with noise of `train.noise`; `polyu`:
-crops of real noise, made darker by no one. What is not installed is not compared, and said.
+crops of real noise, darkened by nobody. What is not installed is not compared, and said.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def made(root: Path, count: int) -> Iterator[Pair]:
 
 
 def polyu(root: Path, count: int) -> Iterator[Pair]:
-    """Real noise, and the mean of many shots."""
-    paths = sorted((root / "noise/polyu/noisy").iterdir())
-    for path in paths[:: max(1, len(paths) // count)]:
+    """Real noise, and the mean of many shots, of scenes that no training saw."""
+    paths = [path for path in sorted((root / "noise/polyu/noisy").iterdir()) if tenth(path.stem) == PARTS["test"]]
+    for path in paths[:count]:
         other = root / "noise/polyu/clean" / path.name
         noisy, clean = (np.asarray(cv2.imread(str(each)))[:256, :256, ::-1] for each in (path, other))
         yield np.ascontiguousarray(noisy), clean.astype(np.float32) / 255

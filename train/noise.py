@@ -34,7 +34,7 @@ def sensor_noise(linear: np.ndarray, profile: np.ndarray, generator: torch.Gener
     noise = noise * balance
     vivid = uniform(0, 0.7, generator)  # a camera's matrix makes colours stronger, and their noise
     noise = noise + vivid * (noise - noise.mean(2, keepdims=True))
-    if uniform(0, 1, generator) < 0.3:  # cleaned already, or enlarged: what is left is coarser
+    if uniform(0, 1, generator) < 0.45:  # cleaned already, or enlarged: what is left is coarser
         coarse = cv2.GaussianBlur(noise, (0, 0), uniform(0.5, 2, generator))
         noise = coarse * uniform(1, 2.5, generator) + uniform(0, 0.7, generator) * noise
     return noise
