@@ -64,6 +64,12 @@ def ours(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
     return [lit(denoise.clean(Photo(noisy)).pixels / 65535, gain)]
 
 
+def ours_by_hand(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
+    """The same with the slider where it suits best."""
+    clean = denoise.clean(Photo(noisy)).pixels / 65535
+    return [lit(share * clean + (1 - share) * noisy / 255, gain) for share in (0.25, 0.5, 0.75, 1)]
+
+
 def non_local_means(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
     """Lit, then OpenCV's non-local means."""
     bright = np.rint(255 * lit(noisy / 255, gain)).astype(np.uint8)
@@ -83,6 +89,7 @@ RIVALS: dict[str, Callable[[np.ndarray, float], list[np.ndarray]]] = {
     "non-local means": non_local_means,
     "BM3D": block_matching,
     "ours": ours,
+    "ours, slider by hand": ours_by_hand,
 }
 
 

@@ -34,7 +34,7 @@ from train.publish import write_scores
 
 SIDE = 128  # of what the network sees at a time
 MOST_ISO = 51_200
-REAL = 0.25  # share of real pairs
+REAL = 0.3  # share of real pairs
 SIDES = ("noisy", "clean")
 
 
@@ -45,13 +45,13 @@ class Examples:
     Attributes:
         sources: good photos.
         profiles: noise, see `underexposure.read_noise`.
-        real: (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3).
+        real: sets of (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3); none counts more than another.
         seed: of everything random.
     """
 
     sources: list[Source]
     profiles: np.ndarray
-    real: list[tuple[np.ndarray, np.ndarray]]
+    real: list[list[tuple[np.ndarray, np.ndarray]]]
     seed: int
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
@@ -65,7 +65,8 @@ class Examples:
 
     def _example(self, source: Source, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         if self.real and uniform(0, 1, generator) < REAL:
-            noisy, clean = self.real[whole(len(self.real), generator)]
+            pairs = self.real[whole(len(self.real), generator)]
+            noisy, clean = pairs[whole(len(pairs), generator)]
             (noisy, clean), _ = cut((noisy, clean), generator, SIDE)
             darker = np.float32(2 ** (-max(0.0, uniform(-2.5, 2.5, generator)) / underexposure.GAMMA))
             return np.rint(noisy * darker) / np.float32(255), clean * darker
@@ -207,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = [
         about["folder"] for about in tomllib.loads(options.sources.read_text()).values() if isinstance(about, dict)
     ]
-    real = real_pairs(options.data / options.real) + shot_often(options.data / options.often)
+    real = [real_pairs(options.data / options.real), shot_often(options.data / options.often)]
     examples = Examples(sources, profiles, real, seed=0)
     start = weights.read_file(options.start)[1] if options.start else None
     network = train(examples, options.out, options.steps, options.batch, options.lr, start, resume=options.resume)
