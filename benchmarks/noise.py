@@ -1,9 +1,9 @@
 """The denoiser beside what people use, and in the product: `python -m benchmarks.noise --data ROOT`.
 
 First, dark photos with noise are lit by one gain, as a meter would, and compared with the clean ones under the same
-gain: as they are, cleaned by us before, or lit and then cleaned by others. Others get the strength that suits each best,
-which nobody could know; we are told nothing. `made`: photos of the test scenes with noise of `train.noise`; `polyu`:
-crops of real noise, darkened by nobody. What is not installed is not compared, and said.
+gain: as they are, cleaned by us before, or lit and then cleaned by others. Others get the best of some strengths, which
+nobody could know; we are told nothing. `made`: photos of the test scenes with noise of `train.noise`; `polyu`: crops of
+real noise, darkened by nobody. What is not installed is not compared, and said.
 
 Then, sets that choices never saw are lit by a network, with and without noise: at degree 1, and at the best of quarter
 steps, which is what a hand on the slider gets.

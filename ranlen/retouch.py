@@ -192,8 +192,8 @@ def light(
         mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
         enhancer: from `weights.load`; decides the device.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
-        denoise: how much of the noise goes where light comes, in [0, 1]; by default what suits the photo. At 0 nothing is
-            left but the network's light.
+        denoise: how much of the noise goes where light comes, in [0, 1]; by default what suits the photo.
+            At 0 there is nothing but the network's light.
         in_place: the photo is not needed any more; its pixels may be written over.
         tell: as of `clean`.
 

@@ -45,7 +45,7 @@ class Examples:
     Attributes:
         sources: good photos.
         profiles: noise, see `underexposure.read_noise`.
-        real: sets of (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3); none counts more than another.
+        real: sets of (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3); each counts the same.
         seed: of everything random.
     """
 
