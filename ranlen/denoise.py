@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ranlen.io.images import Photo
+from ranlen.io.images import Photo, hidden_of, without_hidden
 from ranlen.models import weights
 from ranlen.models.denoiser import CELL, REACH, Denoiser
 from ranlen.rendering.noise import Clean
@@ -68,9 +68,9 @@ def estimate(photo: Photo) -> NoiseLevel:
     """Measure the noise of a photo in its smoothest places, at two scales: after demosaicking or JPEG it is coarse."""
     if min(photo.size) < 2 * CELLS:
         return NoiseLevel(0.0, 0.0)
-    samples = [_measured(block) for block in _samples(photo.pixels)]
+    samples = [_measured(block) for block in _samples(photo.pixels, hidden_of(photo))]
     mean, variance = (np.concatenate(each) for each in zip(*samples, strict=True))
-    inside = (mean > 0.02) & (mean < 0.95)
+    inside = (mean > 0.02) & (mean < 0.95) & np.isfinite(variance)
     mean, variance = mean[inside], variance[inside]
     rows = []
     for part in np.array_split(np.argsort(mean), min(12, len(mean) // 40)) if len(mean) >= 40 else []:
@@ -117,12 +117,16 @@ def clean(
     height, width = photo.size
     rows, cols = range(height) if rows is None else rows, range(width) if cols is None else cols
     network, level = load(device), estimate(photo)
+    pixels, hidden = without_hidden(photo), hidden_of(photo)
     out = np.empty((len(rows), len(cols), 3), np.uint16)
     tiles = [(top, left) for top in range(0, len(rows), TILE) for left in range(0, len(cols), TILE)]
     for number, (top, left) in enumerate(tiles, 1):
         part = rows[top : top + TILE], cols[left : left + TILE]
-        out[top : top + len(part[0]), left : left + len(part[1])] = _clean_tile(network, level, photo.pixels, *part)
+        out[top : top + len(part[0]), left : left + len(part[1])] = _clean_tile(network, level, pixels, *part)
         tell(number / len(tiles))
+    if hidden is not None:  # what nobody sees stays as it is
+        here = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
+        out[hidden[here]] = photo.pixels[here][hidden[here]] * np.uint16(65535 // np.iinfo(pixels.dtype).max)
     return Clean(out, rows.start, cols.start)
 
 
@@ -178,8 +182,8 @@ def _mirrored(part: range, length: int) -> np.ndarray:
     return np.minimum(at, 2 * length - 2 - at)
 
 
-def _samples(pixels: np.ndarray) -> list[np.ndarray]:
-    """Blocks (h, w, 3) from all over a photo, floats in [0, 1]."""
+def _samples(pixels: np.ndarray, hidden: np.ndarray | None) -> list[np.ndarray]:
+    """Blocks (h, w, 3) from all over a photo, floats in [0, 1], and no number where it is transparent."""
     peak = float(np.iinfo(pixels.dtype).max)
 
     def starts(length: int) -> list[int]:
@@ -187,7 +191,11 @@ def _samples(pixels: np.ndarray) -> list[np.ndarray]:
         return [round(at) for at in np.linspace(0, max(room, 0), min(MOST_BLOCKS, max(1, length // BLOCK)))]
 
     corners = [(top, left) for top in starts(pixels.shape[0]) for left in starts(pixels.shape[1])]
-    return [pixels[top : top + BLOCK, left : left + BLOCK].astype(np.float32) / peak for top, left in corners]
+    blocks = [pixels[top : top + BLOCK, left : left + BLOCK].astype(np.float32) / peak for top, left in corners]
+    for block, (top, left) in zip(blocks, corners, strict=True):
+        if hidden is not None:
+            block[hidden[top : top + BLOCK, left : left + BLOCK]] = np.nan
+    return blocks
 
 
 def _measured(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -50,6 +50,24 @@ def test_the_noise_of_a_photo_is_measured(rng, shot, read, peak):
         assert found.std(value) == pytest.approx(NoiseLevel(shot, read).std(value), rel=0.2)
 
 
+def test_what_is_hidden_is_no_noise_and_changes_none(rng, noisy):
+    alpha = np.full(noisy.size, 255, np.uint8)
+    alpha[:, :200] = 0
+    hidden, found = alpha == 0, {}
+    for colour in (0, 60, 255, "noise"):
+        pixels = noisy.pixels.copy()
+        pixels[hidden] = rng.integers(0, 256, (hidden.sum(), 3)) if colour == "noise" else colour
+        photo = Photo(pixels, alpha)
+        clean = denoise.clean(photo, range(20, 180), range(100, 300)).pixels
+        part = hidden[20:180, 100:300]
+        assert np.array_equal(clean[part], pixels[20:180, 100:300][part].astype(np.uint16) * 257)
+        found[colour] = denoise.estimate(photo), clean[~part]
+    for level, clean in found.values():
+        assert level == found[0][0]
+        assert np.array_equal(clean, found[0][1])
+    assert found[0][0].std(0.1) == pytest.approx(denoise.estimate(noisy).std(0.1), rel=0.3)
+
+
 def test_a_photo_without_noise_asks_for_no_denoising(rng, noisy):
     still = Photo(np.rint(255 * smooth()).astype(np.uint8))
     assert denoise.automatic(still) == 0
