@@ -212,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     examples = Examples(sources, profiles, real, seed=0)
     start = weights.read_file(options.start)[1] if options.start else None
     network = train(examples, options.out, options.steps, options.batch, options.lr, start, resume=options.resume)
-    names += [options.real, options.often]
+    names = list(dict.fromkeys([*names, options.real, options.often]))
     card = {"steps": options.steps, "batch": options.batch, "lr": options.lr, "sources": names}
     write(network, options.out / FILE, card)
     if options.publish:
