@@ -139,7 +139,8 @@ def test_no_light_is_too_strong_to_learn_from(shoulder, log_gain):
     image = torch.linspace(0, 1, 30).view(1, 1, 1, 30).expand(1, 3, 1, 30)
     leaves = [torch.full((1, 1, 1, 1), value, requires_grad=True) for value in (log_gain, shoulder)]
     lit = fields.expose(image, *leaves)
-    assert (lit[..., 0] == 0).all() and (lit[..., -1] == 1).all()
+    assert (lit[..., 0] == 0).all()
+    assert (lit[..., -1] == 1).all()
     fields.Illumination.between(image, lit, leaves[1]).at_degree(1.0).field.maps.square().sum().backward()
     assert all(torch.isfinite(leaf.grad).all() for leaf in leaves)
 
