@@ -99,6 +99,17 @@ def test_grain_goes_and_edges_stay(rng):
     assert step == pytest.approx((pixels[:, 163:166] - pixels[:, 155:158]).mean((0, 1)), rel=0.15)
 
 
+def test_detail_stays_where_the_photo_has_no_such_noise(rng):
+    still = smooth()
+    still[60:180, 100:220] *= rng.uniform(0.85, 1.15, (120, 120, 1))  # a weave that looks like noise
+    photo = Photo(np.rint(255 * still).astype(np.uint8))
+    change = denoise.clean(photo).pixels / 65535 - photo.pixels / 255
+    assert change[60:180, 100:220].std() < 0.1 * still[60:180, 100:220].std()
+    grainy = Photo(np.rint(255 * smooth() * rng.uniform(0.85, 1.15, (240, 320, 1))).astype(np.uint8))
+    left = denoise.clean(grainy).pixels / 65535 - smooth()
+    assert left.std() < 0.5 * (grainy.pixels / 255 - smooth()).std()
+
+
 @pytest.mark.parametrize("name", ["deepupe-ranlen", "star_dce-ranlen", "deepupe-global"])
 def test_full_size_is_what_the_plain_rendering_says(enhancers, noisy, mask, name):
     lighting = retouch.predict(noisy, mask, enhancers[name])
