@@ -82,13 +82,25 @@ def measure(page: Page, url: str, photo: Path) -> dict[str, float]:
     page.wait_for_timeout(500)
     posted.clear()
     click(page, 0.4, 0.5)  # a circle: no segmentation, networks warm from here on
-    times = []
-    for x in (0.45, 0.5, 0.55):
-        page.evaluate(f"() => {{ window.masked = ({MASKED})(); }}")
-        page.mouse.click(*place(page, x, 0.5))
-        times.append(page.evaluate("window.masked"))
-        idle(page)
-    figures["click to mask [s]"] = float(np.median(times)) / 1e3
+
+    def masked(rest: float) -> float:
+        """Seconds from a click to its mask; the pointer rests on the place before it, in milliseconds."""
+        times = []
+        for x in (0.45, 0.5, 0.55):
+            page.mouse.move(*place(page, x, 0.5))
+            page.wait_for_timeout(rest)
+            page.evaluate(f"() => {{ window.masked = ({MASKED})(); }}")
+            page.mouse.click(*place(page, x, 0.5))
+            times.append(page.evaluate("window.masked"))
+            idle(page)
+        return float(np.median(times)) / 1e3
+
+    figures["click to mask [s]"] = masked(0)
+    for rest, words in ((0, "at once"), (300, "as its preview is asked"), (2000, "after its preview")):
+        page.click("[data-act=clear]")
+        page.click("[data-tool=subject]")
+        figures[f"click to subject, {words} [s]"] = masked(rest)
+    page.click("[data-tool=brush]")
     drag(page, *((0.2 + 0.01 * i, 0.5 + 0.2 * np.sin(i / 5)) for i in range(50)), tool="brush", steps=2)
     figures["largest upload per edit [bytes]"] = max(posted)
     page.wait_for_timeout(3000)

@@ -108,13 +108,13 @@ class Visitor:
 
     def open(self, data: bytes, name: str) -> Answer:
         """Open a photo on the page."""
-        answer = self.ask(self.event("open"), [], {"seq": 1, "path": self.upload(data, name)["path"]})
+        answer = self.ask(self.event("open"), [], {"path": self.upload(data, name)["path"]})
         self.key = json.loads(answer["data"][0]["props"]["photo"]).get("key")
         return answer
 
     def edit(self, edits: Any) -> Answer:
         """Edit on the canvas, with the quicker backbone: outlines and lights."""
-        return self.ask(self.event("edit"), [], {"seq": 2, "recipe": session(edits), "wanted": [0]})
+        return self.ask(self.event("edit"), [], {"recipe": session(edits), "wanted": [0]})
 
     def exact(self, edits: Any) -> list[int]:
         """The box of the server's picture of what the edits light."""

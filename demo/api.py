@@ -16,7 +16,7 @@ import gradio as gr
 
 from demo import editing, encoding, handlers, models, temp_files
 from demo.sessions import Session
-from ranlen import facts, retouch
+from ranlen import denoise, facts, retouch
 from ranlen.cli import sheet
 from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
@@ -144,8 +144,9 @@ async def compare(
 
 def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: float, path: Path) -> Path:
     """A sheet of a photo in a file."""
-    view = retouch.view(images.read(photo))
-    lit = {method: models.light(view, found, enhancer, degree) for method, enhancer in enhancers.items()}
+    whole = images.read(photo)
+    view, much = retouch.view(whole), denoise.automatic(whole)
+    lit = {method: models.light(view, found, enhancer, degree, much) for method, enhancer in enhancers.items()}
     sheet.contact_sheet({"original": view} | lit, found).write(path)
     return path
 

@@ -11,19 +11,29 @@ import numpy as np
 
 from demo import models
 from demo.sessions import Session
-from ranlen import retouch
+from ranlen import denoise, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import boolean
 from ranlen.masks.edits import is_found
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import METHODS, Enhancer
-from ranlen.recipe import Recipe, Subject, render, subject_areas
+from ranlen.recipe import (
+    Lights,
+    Recipe,
+    Subject,
+    cleaned,
+    render,
+    subject_areas,
+    subject_core,
+    wants_clean,
+    with_denoise,
+)
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.question import asked, prompts
 
 FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
-SAVE_STEPS = 3
+SAVE_STEPS = 4  # at most
 Load = Callable[[str], Enhancer]
 T = TypeVar("T")
 
@@ -31,7 +41,7 @@ T = TypeVar("T")
 def open_photo(path: str | Path) -> Session:
     """Read an uploaded photo; raises `images.ImageError` with a message for its owner."""
     photo = images.read(path)
-    session = Session(Path(path), photo.size)
+    session = Session(Path(path), photo.size, denoise=denoise.automatic(photo))
     session.views.get("view", lambda: retouch.view(photo))
     return session
 
@@ -39,6 +49,11 @@ def open_photo(path: str | Path) -> Session:
 def encode(session: Session, segmenter: Segmenter) -> Any:
     """What the segmenter makes of the photo, once; with SAM that takes seconds."""
     return session.embeddings.get("photo", lambda: models.prepare(segmenter, session.view))
+
+
+def asking(session: Session, segmenter: Segmenter) -> Callable[[Prompts], np.ndarray]:
+    """The segmenter, asked about the photo."""
+    return lambda said: segmenter.segment(encode(session, segmenter), said)
 
 
 def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMask:
@@ -49,17 +64,26 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
         MaskError: it marks nothing or everything.
     """
 
-    def ask(said: Prompts) -> np.ndarray:
-        return segmenter.segment(encode(session, segmenter), said)
-
     def draw() -> RegionMask:
-        mask, found = subject_areas(subject, session.view.size, ask, dict(session.answers))
+        known = session.answers | session.glanced
+        mask, found = subject_areas(subject, session.view.size, asking(session, segmenter), known)
         session.answers.update(found)
         for question in list(session.answers)[:-64]:
             session.answers.pop(question, None)
         return mask
 
     return session.masks.get(_marks(subject), draw)
+
+
+def glance(session: Session, subject: Subject, segmenter: Segmenter) -> np.ndarray:
+    """What would mark a subject at all, booleans (H, W) of the view; its last click is not made yet, and may never be.
+
+    Raises:
+        PromptError: its clicks cannot be answered.
+    """
+    core, found = subject_core(subject, session.view.size, asking(session, segmenter), session.answers)
+    session.glanced = dict(found)
+    return core > 0
 
 
 def part(session: Session, subject: Subject, segmenter: Segmenter) -> tuple[int, int] | None:
@@ -80,15 +104,20 @@ def lighting(session: Session, subject: Subject, model: str, segmenter: Segmente
     return session.lights.get(key, lambda: models.predict(session.view, mask, load(model)))
 
 
-def light_subjects(session: Session, recipe: Recipe, photo: Photo, segmenter: Segmenter, load: Load) -> Photo:
-    """A photo, or its view, under all subjects that are marked."""
+def lights_of(session: Session, recipe: Recipe, segmenter: Segmenter, load: Load) -> Lights:
+    """The lights of all subjects that are marked, and how much of their noise goes."""
     lights = []
     for subject in recipe.subjects:
         try:
             lights.append((lighting(session, subject, recipe.model, segmenter, load), subject))
         except retouch.MaskError:  # one that is not marked yet
             continue
-    return render(photo, lights)
+    return with_denoise(session.view, lights, session.denoise)
+
+
+def render_view(session: Session, lights: Lights) -> Photo:
+    """The view under some lights."""
+    return render(session.view, lights, session.clean if wants_clean(lights) else None)
 
 
 def save(
@@ -97,18 +126,29 @@ def save(
     """Light the photo at full size into a file in `folder`: of its own kind, or with 16 bits a channel.
 
     Yields:
-        What comes next, in words, as often as `SAVE_STEPS` says, and what writing loses; at the end, the file.
+        What comes next, in words, as often as `SAVE_STEPS` says or less, and what writing loses; at the end, the file.
     """
     suffix = FORMATS[kind] or (".tif" if session.path.suffix.lower() in images.RAW else None)
     path = folder / result_name(session.path, suffix)
     yield "Reading the photo"
     photo = images.read(session.path)
     photo = to_16_bit(photo) if kind in ("png16", "tiff16") else photo
+    lights = lights_of(session, recipe, segmenter, load)
+    clean = None
+    if wants_clean(lights):
+        yield "Taking out noise"
+        clean = cleaned(photo, lights)
     yield "Lighting it at full size"
-    lit = light_subjects(session, recipe, photo, segmenter, load)
+    lit = render(photo, lights, clean)
     yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
     lit.write(path)
     yield path
+
+
+def loses(session: Session, subject: Subject, segmenter: Segmenter) -> str:
+    """What a mask file cannot hold of a subject, in words."""
+    fades = areas(session, subject, segmenter).own_ramp is not None
+    return "where the gradient fades is not in it; a recipe keeps that" if fades else ""
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:

@@ -1,7 +1,10 @@
-"""The exact frame, asked for whenever a hand lets go of a slider: `POST /gradio_api/exact`, a request of its own.
+"""Pictures asked for by requests of their own.
 
-Gradio's queue would wrap it in base64 and JSON twice over, which takes as long as making it. Who asks is told by the
-key that the answer to opening a photo held. `demo.middleware` reads the request first, as it reads all.
+`POST /gradio_api/exact`: the exact frame, whenever a hand lets go of a slider. `POST /gradio_api/clean`: the view
+without noise, once for a photo, for the browser to light.
+
+Gradio's queue would wrap them in base64 and JSON twice over, which takes as long as making them. Who asks is told by
+the key that the answer to opening a photo held. `demo.middleware` reads the request first, as it reads all.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ def frame(data: Any) -> Response:
         recipe = parse_recipe(data.get("recipe"))
         if not encoding.is_over(session, recipe.subjects, models.segmenter()[0]):  # after a nap; the preview stays
             return JSONResponse({"detail": "the photo is being looked at; try again"}, status_code=503)
-        lit = editing.light_subjects(session, recipe, session.view, models.segmenter()[0], models.load)
+        lights = editing.lights_of(session, recipe, models.segmenter()[0], models.load)
+        lit = editing.render_view(session, lights)
     except (EditError, PromptError, WeightsError, ImageError) as error:
         return JSONResponse({"detail": str(error)}, status_code=422)
     box = serialization.changed(session.view, lit)
@@ -55,4 +59,27 @@ def frame(data: Any) -> Response:
     return Response(serialization.png(serialization.part(lit, box)), media_type="image/png", headers=where)
 
 
-ROUTES = [Route("/gradio_api/exact", exact, methods=["POST"])]
+async def clean(request: Request) -> Response:
+    """The view without its noise, in the scale of `serialization.dark_png`; asked with JSON, {"key": of the photo}."""
+    if AT_ONCE.statistics().tasks_waiting >= MOST_WAITING:
+        return JSONResponse({"detail": "too many are waiting; try again"}, status_code=503)
+    body = await request.body()
+    return await anyio.to_thread.run_sync(clean_view, json.loads(body or "null"), limiter=AT_ONCE)
+
+
+def clean_view(data: Any) -> Response:
+    """Answer one question; a plain function."""
+    session = sessions.VISITORS.owner(data.get("key")) if isinstance(data, dict) else None
+    if session is None:
+        return JSONResponse({"detail": "the photo is gone; open it again"}, status_code=410)
+    try:
+        png = serialization.dark_png(session.clean.pixels)
+    except (ImageError, WeightsError) as error:
+        return JSONResponse({"detail": str(error)}, status_code=422)
+    return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+ROUTES = [
+    Route("/gradio_api/exact", exact, methods=["POST"]),
+    Route("/gradio_api/clean", clean, methods=["POST"]),
+]

@@ -25,7 +25,7 @@ from ranlen.io import images
 from ranlen.masks import edits
 from ranlen.masks.edits import EditError
 from ranlen.models import weights
-from ranlen.recipe import Recipe, parse_recipe, render
+from ranlen.recipe import Recipe, parse_recipe, with_denoise
 from ranlen.segment.prompts import PromptError
 from ranlen.segment.question import asked
 
@@ -54,16 +54,16 @@ def on_open(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
             path = uploaded(data.get("path"))
         session = editing.open_photo(path)
     except (KeyError, images.ImageError) as error:
-        return answer("photo", data, error=sentence(error))
+        return answer("photo", error=sentence(error))
     sessions.VISITORS.enter(request, session)
     encoding.begin(session, models.segmenter()[0])  # most people's first click asks it
     height, width = session.size
     return answer(
         "photo",
-        data,
         key=session.key,
         name=session.path.name,
         size=[width, height],
+        denoise=session.denoise,
         png=serialization.uri(serialization.png(session.view.pixels)),
         recipe=recipe,
     )
@@ -78,12 +78,12 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
     """Subjects were marked: first how long encoding the photo still takes, then their areas, then their light too."""
     data, session = asked_by(event, request)
     if session is None:
-        yield answer("answer", data, lost=True)
+        yield answer("answer", lost=True)
         return
     try:
         recipe = parse_recipe(data.get("recipe"))
     except EditError as error:
-        yield answer("answer", data, error=sentence(error))
+        yield answer("answer", error=sentence(error))
         return
     asked_for = data.get("wanted")
     wanted = [
@@ -94,25 +94,25 @@ async def on_edit(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
     if any(asked(recipe.subjects[i].edits) for i in wanted):
         encoded = encoding.begin(session, models.segmenter()[0])
         async for left in encoded.wait("edit"):
-            yield answer("answer", data, encoding=left)
+            yield answer("answer", encoding=left)
         if not encoded.result.done():
             return  # the visitor has asked something newer
         if encoded.result.cancelled():
-            yield answer("answer", data, lost=True)
+            yield answer("answer", lost=True)
             return
         if wrong := encoded.result.exception():  # no memory, or a GPU that nobody lends
-            yield answer("answer", data, error=f"The photo could not be looked at: {wrong}. Brush and circle work.")
+            yield answer("answer", error=f"The photo could not be looked at: {wrong}. Brush and circle work.")
             return
     try:
         marks = await in_thread(AREAS, marks_of, session, recipe, wanted)
-        yield answer("answer", data, marks=marks)
+        yield answer("answer", marks=marks)
         lit = [i for i in wanted if "error" not in marks[i]]
         lights = await in_thread(LIGHTS, lambda: {i: packed_light(session, recipe, i, "ranlen") for i in lit})
         for i in lit:
             marks[i]["part"] = await in_thread(AREAS, editing.part, session, recipe.subjects[i], models.segmenter()[0])
-        yield answer("answer", data, marks=marks, lights=lights, done=True)
+        yield answer("answer", marks=marks, lights=lights, done=True)
     except (PromptError, weights.WeightsError, images.ImageError) as error:  # the mask so far stays
-        yield answer("answer", data, error=sentence(error))
+        yield answer("answer", error=sentence(error))
 
 
 def marks_of(session: Session, recipe: Recipe, wanted: list[int]) -> dict[int, Answer]:
@@ -142,15 +142,15 @@ async def on_compare(event: gr.EventData, request: gr.Request) -> Answer:
     """One subject under every method: words, and lights if they are wanted."""
     data, session = asked_by(event, request)
     if session is None:
-        return answer("methods", data, lost=True)
+        return answer("methods", lost=True)
     try:
         recipe = parse_recipe(data.get("recipe"))
         i = chosen(data, recipe)
         await encoding.wait_for(session, [recipe.subjects[i]], models.segmenter()[0], "compare")
         methods = await in_thread(LIGHTS, compared, session, recipe, i, bool(data.get("lights")))
     except (EditError, PromptError, retouch.MaskError, weights.WeightsError, images.ImageError) as error:
-        return answer("methods", data, error=sentence(error))
-    return answer("methods", data, methods=methods)
+        return answer("methods", error=sentence(error))
+    return answer("methods", methods=methods)
 
 
 def compared(session: Session, recipe: Recipe, i: int, lights: bool) -> dict[str, Answer]:
@@ -159,7 +159,7 @@ def compared(session: Session, recipe: Recipe, i: int, lights: bool) -> dict[str
     methods = {}
     for method in METHODS:
         light = light_of(session, recipe, i, method)
-        lit = render(session.view, [(light, recipe.subjects[i])])
+        lit = editing.render_view(session, with_denoise(session.view, [(light, recipe.subjects[i])], session.denoise))
         methods[method] = {
             "words": serialization.in_words(session.view, lit, mask),
             "light": serialization.packed_light(light, session.view) if lights else None,
@@ -192,7 +192,7 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
     """Write the full-size result, or the mask: what is being done, then where the browser finds it."""
     data, session = asked_by(event, request)
     if session is None:
-        yield answer("saved", data, lost=True)
+        yield answer("saved", lost=True)
         return
     loses = ""
     try:
@@ -203,6 +203,7 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
             path = await in_thread(
                 AREAS, editing.save_mask, session, subject, temp_files.fresh_folder(), models.segmenter()[0]
             )
+            loses = await in_thread(AREAS, editing.loses, session, subject, models.segmenter()[0])
         else:
             kind = str(data.get("format"))
             kind = kind if kind in editing.FORMATS else "same"
@@ -215,23 +216,23 @@ async def on_save(event: gr.EventData, request: gr.Request) -> AsyncIterator[Ans
                 else:
                     number += 1
                     words, _, loses = step.partition("; ")
-                    yield answer("saved", data, step=words, share=number / editing.SAVE_STEPS)
+                    yield answer("saved", step=words, share=number / editing.SAVE_STEPS)
     except (ValueError, OSError) as error:
-        yield answer("saved", data, error=f"Not saved: {error}.")
+        yield answer("saved", error=f"Not saved: {error}.")
         return
-    yield answer("saved", data, path=str(path), name=path.name, bytes=path.stat().st_size, loses=loses)
+    yield answer("saved", path=str(path), name=path.name, bytes=path.stat().st_size, loses=loses)
 
 
 def on_mask(event: gr.EventData, request: gr.Request) -> dict[str, Any]:
     """Read an uploaded mask into an edit."""
     data, session = asked_by(event, request)
     if session is None:
-        return answer("mask", data, lost=True)
+        return answer("mask", lost=True)
     try:
         core, found = images.read_subject(uploaded(data.get("path")), session.size)
-        return answer("mask", data, edit=edits.pack(serialization.fitted(core, session.view.size), found=found))
+        return answer("mask", edit=edits.pack(serialization.fitted(core, session.view.size), found=found))
     except (EditError, images.ImageError) as error:
-        return answer("mask", data, error=sentence(error))
+        return answer("mask", error=sentence(error))
 
 
 def asked_by(event: gr.EventData, request: gr.Request) -> tuple[Answer, Session | None]:
@@ -248,9 +249,9 @@ def chosen(data: dict[str, Any], recipe: Recipe) -> int:
     return index % len(recipe.subjects) if isinstance(index, int) else 0
 
 
-def answer(prop: str, data: dict[str, Any], **said: Any) -> dict[str, Any]:
-    """An update of the page's component: `said`, with the number of the question."""
-    return gr.update(**{prop: json.dumps({"seq": data.get("seq"), **said})})  # type: ignore[arg-type]
+def answer(prop: str, **said: Any) -> dict[str, Any]:
+    """An update of the page's component."""
+    return gr.update(**{prop: json.dumps(said)})  # type: ignore[arg-type]
 
 
 def uploaded(path: Any) -> Path:

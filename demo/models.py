@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from ranlen import denoise as denoising
 from ranlen import retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -74,10 +75,13 @@ def _predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Light
     return retouch.Lighting(lighting.field.to("cpu"), attenuation)
 
 
-def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float) -> Photo:
+def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float, denoise: float | None = None) -> Photo:
     """`retouch.light`, whose network is lent a GPU."""
     view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey)  # all that the network sees
-    return retouch.render(photo, predict(view, mask, enhancer), degree)
+    lighting = predict(view, mask, enhancer)
+    denoise = denoising.automatic(photo) if denoise is None else denoise
+    clean = retouch.clean(photo, [lighting]) if degree and denoise else None
+    return retouch.render(photo, lighting, degree, clean=clean, denoise=denoise)
 
 
 @lent(30)

@@ -7,6 +7,7 @@ it and renders it as `ranlen.retouch.render` does, at any degree, at most two le
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from typing import Any
 
@@ -19,6 +20,7 @@ from ranlen import metrics
 from ranlen.io.images import Photo
 from ranlen.masks.boolean import drawn_at, resized
 from ranlen.masks.regions import RegionMask, resize
+from ranlen.models.denoiser import STEEP
 from ranlen.rendering.fields import Illumination
 from ranlen.retouch import Lighting, to_tensor
 
@@ -35,6 +37,12 @@ if hasattr(cv2, "IMWRITE_PNG_FILTER"):
 def png(pixels: np.ndarray) -> bytes:
     """Pixels (H, W, 3) as PNG, to the byte: light multiplies what a JPEG would lose."""
     return cv2.imencode(".png", pixels[..., ::-1], PNG)[1].tobytes()
+
+
+def dark_png(pixels: np.ndarray) -> bytes:
+    """Pixels (H, W, 3) uint16 as a PNG of 8 bits in a scale that is fine in the dark, log(1 + 32 x) / log 33."""
+    scale = np.log1p(STEEP * np.arange(1 << 16) / 65535) / math.log1p(STEEP)
+    return png(np.rint(255 * scale).astype(np.uint8)[pixels])
 
 
 def uri(data: bytes) -> str:
@@ -92,14 +100,16 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
 
 def outlines(mask: RegionMask) -> dict[str, Any]:
     """Borders of A and of A or B as closed lines, flat lists of x, y in cells of the mask, and the areas' shares."""
-    shapes = (mask.tensor[0] >= 0.5).numpy().astype(np.uint8)
-    lines = []
-    for shape in shapes:
-        found, _ = cv2.findContours(shape, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        simple = [cv2.approxPolyDP(line, 0.6, True) for line in found]
-        lines.append([line.ravel().tolist() for line in simple if len(line) > 2])
+    a, b = (border(shape) for shape in (mask.tensor[0] >= 0.5).numpy())
     shares = [round(float(share), 4) for share in mask.coverage()]
-    return {"size": list(mask.size), "a": lines[0], "b": lines[1], "shares": shares}
+    return {"size": list(mask.size), "a": a, "b": b, "shares": shares}
+
+
+def border(shape: np.ndarray) -> list[list[float]]:
+    """The border of a shape, booleans (H, W), as closed lines."""
+    found, _ = cv2.findContours(shape.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    simple = [cv2.approxPolyDP(line, 0.6, True) for line in found]
+    return [line.ravel().tolist() for line in simple if len(line) > 2]
 
 
 def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -16,9 +16,10 @@ import gradio as gr
 import numpy as np
 
 from demo import memory
-from ranlen import retouch
+from ranlen import denoise, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
+from ranlen.rendering.noise import Clean
 from ranlen.segment.question import Question
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ class Session:
         path: the file as uploaded.
         size: (height, width) of the photo in it.
         views: `view`, once it was needed.
+        cleans: that view without noise, once it was needed.
         embeddings: what the segmenter keeps of the photo.
         answers: of the segmenter, by question, so that undoing a click asks nothing.
+        glanced: likewise, to a click that is not made yet: where it is made, it asks nothing either.
         masks: areas, by what marks them.
         lights: predicted lights, by what marks them and model.
+        denoise: how much denoising suits the photo.
         key: told to the owner alone, for questions that do not come through Gradio.
         encoding: the segmenter's of the photo, queued or done.
     """
@@ -79,10 +83,13 @@ class Session:
     path: Path
     size: tuple[int, int]
     views: SingleFlight = field(default_factory=lambda: SingleFlight(1))
+    cleans: SingleFlight = field(default_factory=lambda: SingleFlight(1))
     embeddings: SingleFlight = field(default_factory=lambda: SingleFlight(1))
     answers: dict[Question, np.ndarray] = field(default_factory=dict)
+    glanced: dict[Question, np.ndarray] = field(default_factory=dict)
     masks: SingleFlight = field(default_factory=lambda: SingleFlight(8))
     lights: SingleFlight = field(default_factory=lambda: SingleFlight(8))
+    denoise: float = 0.0
     key: str = field(default_factory=secrets.token_urlsafe)
     encoding: Encoding | None = None
 
@@ -91,9 +98,14 @@ class Session:
         """The photo as shown, and as its light is predicted; of a visitor who was away, it is read again."""
         return self.views.get("view", lambda: retouch.view(images.read(self.path)))
 
+    @property
+    def clean(self) -> Clean:
+        """The view without noise."""
+        return self.cleans.get("view", lambda: denoise.clean(self.view))
+
     def asleep(self) -> Session:
         """It without all that can be worked out again."""
-        return Session(self.path, self.size, key=self.key)
+        return Session(self.path, self.size, denoise=self.denoise, key=self.key)
 
     def close(self) -> None:
         """Nobody will ask of it any more: an encoding that has not begun is taken out of the queue."""

@@ -20,9 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from demo import serialization, sessions
+from ranlen import denoise
 from ranlen.geometry import Size
 from ranlen.io import images
-from ranlen.io.images import ImageError
+from ranlen.io.images import ImageError, Photo
+from ranlen.models.denoiser import REACH
+from ranlen.models.weights import WeightsError
 
 TILE = 512  # pixels of a side; `page/light.js` knows the number, too
 MOST_LEVEL = 8
@@ -55,6 +58,27 @@ class Pixels:
         height, width = (-(-length // (1 << level)) for length in part.shape[:2])
         return cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) if level else np.array(part)
 
+    def clean_tile(self, level: int, x: int, y: int) -> np.ndarray:
+        """A tile without noise, uint16; where a level leaves pixels out, noise is what is left of it there.
+
+        Raises:
+            IndexError: it lies beside the photo.
+        """
+        side, around = TILE << level, REACH << level
+        pixels = np.memmap(self.file, np.uint8, "r", shape=(*self.size, 3))
+        top, left = (max(0, at * side - around) for at in (y, x))
+        part = pixels[top : (y + 1) * side + around, left : (x + 1) * side + around]
+        height, width = (-(-length // (1 << level)) for length in part.shape[:2])
+        if level and part.size:
+            part = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        rows, cols = (
+            range(begin, min(begin + TILE, length))
+            for begin, length in (((y * side - top) >> level, height), ((x * side - left) >> level, width))
+        )
+        if not rows or not cols:
+            raise IndexError(f"there is no tile {x}, {y} at level {level}")
+        return denoise.clean(Photo(part), rows, cols).pixels
+
 
 def pixels_of(session: sessions.Session) -> Pixels:
     """The pixels of a visitor's photo, decoded once while they are looked at."""
@@ -67,7 +91,10 @@ def pixels_of(session: sessions.Session) -> Pixels:
 
 
 async def tile(request: Request) -> Response:
-    """A tile as PNG, asked for with JSON, {"key": of the photo, "level": 0 and up, "x", "y": which column and row}."""
+    """A tile as PNG, asked for with JSON, {"key": of the photo, "level": 0 and up, "x", "y": which column and row}.
+
+    With "clean": true it comes without noise, in the scale of `serialization.dark_png`.
+    """
     if AT_ONCE.statistics().tasks_waiting >= MOST_WAITING:
         return JSONResponse({"detail": "too many are waiting; try again"}, status_code=503)
     data = json.loads(await request.body() or "null")  # JSON, or the middleware had refused it
@@ -87,10 +114,14 @@ def cut(data: Any) -> Response:
         detail = f'"level" is a number from 0 to {MOST_LEVEL}, "x" and "y" are 0 and up; got {place}'
         return JSONResponse({"detail": detail[:300]}, status_code=422)
     try:
-        pixels = pixels_of(session).tile(level, x, y)
-    except (IndexError, ImageError) as error:
+        photo = pixels_of(session)
+        if data.get("clean") is True:
+            png = serialization.dark_png(photo.clean_tile(level, x, y))
+        else:
+            png = serialization.png(photo.tile(level, x, y))
+    except (IndexError, ImageError, WeightsError) as error:
         return JSONResponse({"detail": str(error)[:300]}, status_code=422)
-    return Response(serialization.png(pixels), media_type="image/png", headers={"Cache-Control": "no-store"})
+    return Response(png, media_type="image/png", headers={"Cache-Control": "no-store"})
 
 
 ROUTES = [Route("/gradio_api/tile", tile, methods=["POST"])]

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from demo import api, assets, frames, handlers, models, presence, tiles
+from demo import api, assets, frames, glances, handlers, models, presence, tiles
 from demo.middleware import RequestLimits
 from demo.temp_files import keep_empty
 from ranlen import facts
@@ -35,7 +35,7 @@ LIVE: dict[str, Any] = {"trigger_mode": "multiple", "show_progress": "hidden", "
 # Those that may wait for the segmenter; how many work at a time is said in `handlers.py`.
 WAITING: dict[str, Any] = {**LIVE, "concurrency_limit": None}
 
-ROUTES = [*frames.ROUTES, *tiles.ROUTES, *presence.ROUTES, *assets.ROUTES]
+ROUTES = [*frames.ROUTES, *tiles.ROUTES, *glances.ROUTES, *presence.ROUTES, *assets.ROUTES]
 LAUNCH: dict[str, Any] = {
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     "max_file_size": f"{MEGABYTES}mb",
@@ -82,6 +82,7 @@ def limits() -> dict[str, Any]:
         "networks": networks(),
         "backbone": facts.DEFAULT_BACKBONE,
         "finder": models.segmenter()[1],
+        "glances": models.segmenter()[0].name in glances.QUICK,
         "megabytes": MEGABYTES,
         "kept": [facts.KEPT_OF, *facts.KEPT],
         "answers": ANSWERS,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ranlen.io.images import Photo
     from ranlen.masks.regions import RegionMask
     from ranlen.models.enhancer import Enhancer
+    from ranlen.rendering.noise import Clean
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
     from ranlen.segment.question import Answers
@@ -53,12 +54,14 @@ class Subject:
         degree: how much light it gets, 0 to 2.
         feather: its feather's width, as a fraction of the short side, or none for what suits.
         feather_side: its feather's side, or none for where it suits.
+        denoise: how much of its noise goes where light comes, 0 to 1, or none for what suits the photo.
     """
 
     edits: tuple[Edit, ...]
     degree: Annotated[float, Meta(ge=0, le=MAX_DEGREE)] = 1.0
     feather: Annotated[float, Meta(ge=0, le=1)] | None = None
     feather_side: Side | None = None
+    denoise: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 _KINDS: Any = msgspec.inspect.type_info(Subject)
@@ -138,17 +141,31 @@ def subject_areas(
         PromptError: the clicks cannot be answered.
     """
     from ranlen import retouch  # takes two seconds to import; what is wrong with a recipe is said before
-    from ranlen.segment.question import answer, asked
 
-    question = asked(subject.edits)
-    found = answer(question, size, ask, known)
-    core = rasterise(subject.edits, size, found.get(question))
+    core, found = subject_core(subject, size, ask, known)
     feather, side = subject.feather, subject.feather_side
     mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
     return mask, found
 
 
-def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.ndarray], enhancer: Enhancer) -> Photo:
+def subject_core(
+    subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
+) -> tuple[np.ndarray, Answers]:
+    """What marks a subject before there is a feather, see `edits.rasterise`; all else as of `subject_areas`."""
+    from ranlen.segment.question import answer, asked
+
+    question = asked(subject.edits)
+    found = answer(question, size, ask, known)
+    return rasterise(subject.edits, size, found.get(question)), found
+
+
+def light_subjects(
+    photo: Photo,
+    recipe: Recipe,
+    ask: Callable[[Prompts], np.ndarray],
+    enhancer: Enhancer,
+    tell: Callable[[float], None] = lambda share: None,
+) -> Photo:
     """Light all subjects of a photo.
 
     Args:
@@ -156,32 +173,64 @@ def light_subjects(photo: Photo, recipe: Recipe, ask: Callable[[Prompts], np.nda
         recipe: what to do.
         ask: a segmenter that has encoded `retouch.view(photo)`.
         enhancer: the network `recipe.model`.
+        tell: called with the share of the noise that is taken out, in (0, 1].
     """
     from ranlen import retouch
 
     view = retouch.view(photo)
     masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
-    lights = [retouch.predict(view, mask, enhancer) for mask in masks]
-    return render(photo, list(zip(lights, recipe.subjects, strict=True)))
+    lights = [(retouch.predict(view, mask, enhancer), each) for mask, each in zip(masks, recipe.subjects, strict=True)]
+    settled = with_denoise(photo, lights)
+    return render(photo, settled, cleaned(photo, settled, tell))
 
 
-def render(photo: Photo, lights: Sequence[tuple[Lighting, Subject]]) -> Photo:
+Lights = Sequence[tuple["Lighting", Subject]]
+
+
+def with_denoise(photo: Photo, lights: Lights, automatic: float | None = None) -> Lights:
+    """The same with how much denoising suits the photo, where a subject does not say; it may be known already."""
+    from ranlen.denoise import automatic as measured
+
+    if all(subject.denoise is not None for _, subject in lights):
+        return lights
+    usual = measured(photo) if automatic is None else automatic
+    return [
+        (light, subject if subject.denoise is not None else dataclasses.replace(subject, denoise=usual))
+        for light, subject in lights
+    ]
+
+
+def wants_clean(lights: Lights) -> bool:
+    """Whether any of some lights takes noise out."""
+    return any(subject.denoise and subject.degree for _, subject in lights)
+
+
+def cleaned(photo: Photo, lights: Lights, tell: Callable[[float], None] = lambda share: None) -> Clean | None:
+    """The photo without noise where any of the lights asks for that, or none."""
+    from ranlen import retouch
+
+    return retouch.clean(photo, [light for light, _ in lights], tell) if wants_clean(lights) else None
+
+
+def render(photo: Photo, lights: Lights, clean: Clean | None = None) -> Photo:
     """A photo under lights of several subjects, each as its subject has it set.
 
-    Where two meet they do not add up: the brighter one counts, whatever their order.
+    Where two meet they do not add up: the brighter one counts, whatever their order. Noise goes where there is a
+    `clean` and a subject says how much of it.
     """
     if len(lights) == 1:
-        return _render(photo, *lights[0])
+        return _render(photo, *lights[0], clean)
     pixels = photo.pixels.copy()
     for light, subject in lights:
-        np.maximum(pixels, _render(photo, light, subject).pixels, out=pixels)
+        np.maximum(pixels, _render(photo, light, subject, clean).pixels, out=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 
-def _render(photo: Photo, light: Lighting, subject: Subject) -> Photo:
+def _render(photo: Photo, light: Lighting, subject: Subject, clean: Clean | None) -> Photo:
     from ranlen import retouch
 
-    return retouch.render(photo, light, subject.degree)
+    denoise = subject.denoise or 0.0
+    return retouch.render(photo, light, subject.degree, clean=clean if denoise else None, denoise=denoise)
 
 
 def _subject(number: int, entry: Any) -> Subject:

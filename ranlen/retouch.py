@@ -1,15 +1,15 @@
 """From a photo and a mask to a lit photo: the one inference path of app, command line, notebook and evaluation.
 
-    read  ->  region_mask  ->  predict  ->  render  ->  write
+    read  ->  region_mask  ->  predict  ->  (clean)  ->  render  ->  write
 
 `predict` runs the network, once. What it returns is a value the caller keeps; `render` turns it into pixels at any size
-and degree without running the network again.
+and degree without running the network again. So it is with `clean`, for photos whose noise the light would bring up.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranlen import denoise as denoising
 from ranlen.facts import DRAWN_FEATHER, FOUND_FEATHER, Side
 from ranlen.io.images import Photo, preview, preview_size
 from ranlen.masks.boolean import drawn_at
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import Enhancer
 from ranlen.rendering.fields import LightField
-from ranlen.rendering.fullsize import render_pixels
+from ranlen.rendering.fullsize import reached, render_pixels
+from ranlen.rendering.noise import Clean
 
 # The light is predicted at this many pixels on the long side, and areas are worked out at as many: four times coarser
 # than a 12 MP photo. At half as many, edges of neon signs come out up to 20 8-bit levels differently.
@@ -60,7 +62,8 @@ def region_mask(
     """Turn a marked subject into the areas that a photo is lit by: Area A, B around its border, and C, the rest.
 
     Args:
-        core: (H, W) booleans of the photo's size, True on the subject.
+        core: (H, W) booleans of the photo's size, True on the subject; or floats in [0, 1] where it fades by
+            itself, see `RegionMask.from_core`.
         feather: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
         feather_side: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
@@ -72,18 +75,22 @@ def region_mask(
         MaskError: nothing or everything is marked.
         ValueError: a feather that makes no sense.
     """
+    core = core if core.dtype.kind == "f" else core.astype(bool)
     if not core.any():
         raise MaskError("the mask is empty, so there is nothing to light; mark a subject")
-    if core.all():
+    if (core == 1).all():
         raise MaskError(
             "the mask covers the whole photo, so nothing would stay as it is; mark less, or use a global model"
         )
     # A mask that the page saved gives the page's areas: at full size, its borders say no more than those of the view.
-    if (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
+    if core.dtype == bool and (drawn := drawn_at(core, preview_size(core.shape, DETAIL))) is not None:
         core = drawn
     width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if feather is None else feather
-    return RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL)
+    mask = RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL)
+    if mask.own_ramp is not None and not mask.a.any():
+        raise MaskError("the light fades before it reaches what is marked; begin the gradient on the subject")
+    return mask
 
 
 def view(photo: Photo) -> Photo:
@@ -108,37 +115,86 @@ def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
     return Lighting(enhancer.predict(image, mask), enhancer.method.attenuation(mask))
 
 
-def render(photo: Photo, lighting: Lighting, degree: float = 1.0, *, in_place: bool = False) -> Photo:
+def clean(photo: Photo, lights: Iterable[Lighting], tell: Callable[[float], None] = lambda share: None) -> Clean:
+    """Take the noise out of a photo where some lights reach it: the denoiser runs, once for all degrees.
+
+    Args:
+        photo: what is going to be lit, (H, W, 3) of 8 or 16 bits.
+        lights: from `predict`; the denoiser runs where they lie.
+        tell: called with the share that is done, in (0, 1].
+
+    Returns:
+        What `render` takes as `clean`.
+
+    Raises:
+        WeightsError: the denoiser's file is missing or damaged.
+    """
+    lights = list(lights)
+    rows, cols = zip(*(reached(photo.size, light.attenuation) for light in lights), strict=True)
+    device = str(lights[0].field.maps.device)
+    return denoising.clean(photo, _around(rows), _around(cols), device=device, tell=tell)
+
+
+def _around(parts: Iterable[range]) -> range:
+    """The least range that holds all of some."""
+    parts = [part for part in parts if part]
+    return range(min(part.start for part in parts), max(part.stop for part in parts)) if parts else range(0)
+
+
+def render(
+    photo: Photo,
+    lighting: Lighting,
+    degree: float = 1.0,
+    *,
+    clean: Clean | None = None,
+    denoise: float = 0.0,
+    in_place: bool = False,
+) -> Photo:
     """Turn a predicted light into pixels, without running a network; in Area C every byte stays.
 
     Args:
         photo: what to light: the photo that the light was predicted for, or a copy of it at any size.
         lighting: from `predict`.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
+        clean: all of the photo that the light reaches without its noise, from `clean`, or none.
+        denoise: how much of its noise goes where light comes, in [0, 1].
         in_place: the photo is not needed any more; its pixels may be written over.
 
     Returns:
         A photo like `photo`, lit.
 
     Raises:
-        ValueError: a degree that makes no sense.
+        ValueError: a degree that makes no sense, or light beyond the part that is clean.
     """
-    pixels = render_pixels(lighting.field, photo.pixels, degree, lighting.attenuation, in_place=in_place)
+    pixels = render_pixels(
+        lighting.field, photo.pixels, degree, lighting.attenuation, clean=clean, denoise=denoise, in_place=in_place
+    )
     if photo.grey:  # the network may tint; the file cannot
         grey = cv2.transform(pixels, np.full((1, 3), 1 / 3))
         cv2.merge([grey, grey, grey], dst=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 
-def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.0, *, in_place: bool = False) -> Photo:
-    """Light the subject of a photo: `predict` and `render` in one call.
+def light(
+    photo: Photo,
+    mask: RegionMask,
+    enhancer: Enhancer,
+    degree: float = 1.0,
+    *,
+    denoise: float | None = 0.0,
+    in_place: bool = False,
+    tell: Callable[[float], None] = lambda share: None,
+) -> Photo:
+    """Light the subject of a photo: `predict`, `clean` where it is wanted, and `render` in one call.
 
     Args:
         photo: the dark photo, 8 or 16 bits.
         mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
         enhancer: from `weights.load`; decides the device.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
+        denoise: how much of the noise goes where light comes, in [0, 1], or none for what suits the photo.
         in_place: the photo is not needed any more; its pixels may be written over.
+        tell: as of `clean`.
 
     Returns:
         A photo of the same size, depth and metadata; in Area C, every byte is the photo's.
@@ -146,10 +202,15 @@ def light(photo: Photo, mask: RegionMask, enhancer: Enhancer, degree: float = 1.
     Raises:
         ValueError: a degree that makes no sense.
     """
-    return render(photo, predict(photo, mask, enhancer), degree, in_place=in_place)
+    denoise = denoising.automatic(photo) if denoise is None else denoise
+    lighting = predict(photo, mask, enhancer)
+    without = clean(photo, [lighting], tell) if degree and denoise else None
+    return render(photo, lighting, degree, clean=without, denoise=denoise, in_place=in_place)
 
 
-def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0) -> dict[str, Photo]:
+def compare(
+    photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0, *, denoise: float | None = 0.0
+) -> dict[str, Photo]:
     """Light a photo with several networks, to look at them side by side.
 
     Args:
@@ -157,11 +218,14 @@ def compare(photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degre
         mask: its areas, as in `light`.
         enhancers: one for each method; two of the same method would overwrite each other.
         degree: as in `light`.
+        denoise: as in `light`.
 
     Returns:
         Photos by method, and the photo as it is under "original".
     """
-    return {"original": photo} | {each.method_name: light(photo, mask, each, degree) for each in enhancers}
+    denoise = denoising.automatic(photo) if denoise is None else denoise
+    lit = {each.method_name: light(photo, mask, each, degree, denoise=denoise) for each in enhancers}
+    return {"original": photo} | lit
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -28,6 +28,66 @@ def test_edits_are_drawn_in_order():
     assert np.array_equal(draw(box, {"tool": "invert"}), ~draw(box))
 
 
+MARKS = [
+    {"tool": "circle", "at": [0.4, 0.5], "radius": 0.3},
+    {"tool": "rectangle", "from": [0.3, 0.2], "to": [0.9, 0.6]},
+    {"tool": "brush", "points": [[0.2, 0.5], [0.8, 0.4]], "radius": 0.1},
+    {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5]},
+    pack(disc((120, 200), (100, 30), 40)),
+]
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=lambda each: each["tool"])
+def test_every_mark_adds_takes_away_or_leaves_what_is_in_both(mark):
+    beneath = {"tool": "rectangle", "from": [0.1, 0.1], "to": [0.6, 0.9]}
+    under, drawn = draw(beneath), draw(mark)
+    assert np.array_equal(draw(beneath, mark), np.maximum(under, drawn))
+    assert np.array_equal(draw(beneath, mark | {"add": "intersect"}), np.minimum(under, drawn))
+    assert np.array_equal(draw(beneath, mark | {"add": False}), under * (1 - drawn.astype(np.float32)))
+    assert not draw(mark | {"add": "intersect"}).any()
+    assert (drawn.dtype == bool) == (mark["tool"] != "gradient")
+
+
+def test_a_gradient_is_whole_behind_its_start_fades_straight_and_ends_at_its_end():
+    share = draw({"tool": "gradient", "from": [0.25, 0.2], "to": [0.75, 0.2]})
+    along = np.clip((150 - np.arange(200) - 0.5) / 100, 0, 1)
+    assert np.abs(share - along).max() < 0.011  # it is a pixel early at both ends
+    assert (share[:, :51] == 1).all()
+    assert (share[:, 149:] == 0).all()
+    slanted = draw({"tool": "gradient", "from": [0.5, 0.5], "to": [0.6, 0.5 + 20 / 120]}) == 1
+    assert slanted[70, 85]  # across the way, in pixels of the photo and not in shares of its sides
+    assert slanted[50, 105]
+    assert not slanted[75, 105]
+
+
+@pytest.mark.parametrize("ends", [([0, 0], [1, 1]), ([0.5, 0], [0.5, 1]), ([-3, 0.5], [4, 0.5]), ([1, 1], [0.95, 1])])
+def test_a_gradient_from_edge_to_edge_has_some_of_all(ends):
+    share = draw({"tool": "gradient", "from": ends[0], "to": ends[1]})
+    assert (share.min(), share.max()) == (0, 1)
+    assert len(np.unique(share)) > 5
+
+
+def test_what_fades_does_so_through_every_change_of_the_mask():
+    fading = {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5]}
+    for change in ({"tool": "invert"}, {"tool": "grow", "by": 0.1}, {"tool": "grow", "by": -0.1}, {"tool": "fill"},
+                   {**CLICK, "radius": 0.2}, {**CLICK, "radius": 0.2, "add": False}):  # fmt: skip
+        share = draw(fading, change)
+        assert 55 * 80 < ((share > 0) & (share < 1)).sum() < 85 * 120
+    assert np.allclose(draw(fading, *[{"tool": "invert"}] * 2), draw(fading))
+
+
+def test_growing_and_filling_keep_how_much_of_the_light_a_place_gets():
+    fading = [{"tool": "rectangle", "from": [0, 0.25], "to": [1, 0.75]},
+              {"tool": "gradient", "from": [0.3, 0.5], "to": [0.7, 0.5], "add": "intersect"}]  # fmt: skip
+    share, grown = draw(*fading), draw(*fading, {"tool": "grow", "by": 0.1})
+    assert np.abs(grown[20] - grown[60])[:130].max() < 0.03  # beyond the border as much as at it
+    assert (grown[60] == share[60]).all()
+    assert not grown[10].any()
+    hole = {**CLICK, "radius": 0.1, "add": False}
+    assert draw(*fading, hole, {"tool": "fill"})[60, 100] == 1
+    assert draw(*fading, hole, {"tool": "fill"})[60, 70] == share[60, 70]
+
+
 def test_a_stroke_is_as_wide_as_its_brush():
     core = draw({"tool": "brush", "points": [[0.2, 0.5], [0.8, 0.5]], "radius": 0.1})
     assert core[:, 100].sum() == pytest.approx(24, abs=1)
@@ -90,8 +150,8 @@ def test_nothing_marked_is_an_empty_core():
         ([7], "edit 1 is not an object: 7"),
         (
             [CLICK, {"tool": "lasso"}],
-            "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, mask, invert, grow, "
-            "fill; got 'lasso'",
+            "edit 2: the tool is one of subject, bounding_box, part, circle, rectangle, brush, gradient, mask, invert, "
+            "grow, fill; got 'lasso'",
         ),
         ([{}], "edit 1: the tool is one of"),
         ([{"tool": "circle"}], "edit 1: a point is two numbers from 0 to 1; got None"),
@@ -115,7 +175,9 @@ def test_nothing_marked_is_an_empty_core():
         ([{"tool": "mask", "size": [8, 8], "bits": "@"}], '"bits" are not a packed mask'),
         ([{**pack(np.ones((8, 8), bool)), "size": [9, 9]}], '"bits" do not hold a mask of 9 x 9 pixels'),
         ([{**pack(np.ones((4096, 4096), bool)), "size": [2, 2]}], '"bits" do not hold a mask of 2 x 2 pixels'),
-        ([{**CLICK, "add": "yes"}], '"add" is true or false'),
+        ([{**CLICK, "add": "yes"}], '"add" is true or false, or "intersect"'),
+        ([{"tool": "subject", "at": [0, 0], "add": "intersect"}], '"add" is true or false'),
+        ([{"tool": "gradient", "from": [0, 0]}], "a point is two numbers"),
         ([{"tool": "brush", "points": [], "radius": 0.1}], '"points" is a list'),
         ([{"tool": "brush", "points": [[0, 0], [1, "b"]], "radius": 0.1}], "0 to 1; got [1, 'b']"),
         ([{"tool": "circle", "at": [10**400, 0]}], "a point is two numbers"),

@@ -32,7 +32,7 @@ def test_the_owner_sees_the_photo_as_it_is_rendered(visitor):
     assert answer.headers["Cache-Control"] == "no-store"
     mine = sessions.VISITORS.owner(visitor.key)
     done = parse_recipe(session([CLICK]))
-    lit = editing.light_subjects(mine, done, mine.view, models.segmenter()[0], models.load).pixels
+    lit = editing.render_view(mine, editing.lights_of(mine, done, models.segmenter()[0], models.load)).pixels
     left, top, width, height = (int(each) for each in answer.headers["X-Box"].split(","))
     seen = mine.view.pixels.copy()
     seen[top : top + height, left : left + width] = cv2.imdecode(np.frombuffer(answer.content, np.uint8), 1)[..., ::-1]

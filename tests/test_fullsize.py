@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ranlen.masks.regions import RegionMask, smoothstep
-from ranlen.rendering import fullsize
+from ranlen.rendering import fullsize, on_device
 from ranlen.rendering.fields import Illumination, render
 from ranlen.rendering.fullsize import render_pixels
 from tests.test_fields import KINDS, every_kind, make, random
@@ -112,14 +112,15 @@ def test_on_a_gpu_the_same_pixels(kind, rng):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     scaled = field.at_degree(1).each(lambda maps: maps.to(device))
     lit = pixels.copy()
-    fullsize._light_on_device(scaled, attenuation.to(device), pixels, lit, *fullsize._reached((90, 120), attenuation))
+    reached = fullsize.reached((90, 120), attenuation)
+    on_device.light_on_device(scaled, attenuation.to(device), None, pixels, lit, *reached)
     assert np.abs(lit.astype(int) - reference(field, pixels, 1, attenuation)).max() <= 1
 
 
 def test_a_sample_equals_the_part_of_the_enlarged_whole():
     maps = random(1, 4, 9, 7)
     whole = torch.nn.functional.interpolate(maps, size=(50, 61), mode="bilinear", align_corners=False)
-    part = fullsize.sample(maps, (50, 61), slice(13, 29), slice(2, 61))
+    part = on_device.sample(maps, (50, 61), slice(13, 29), slice(2, 61))
     torch.testing.assert_close(part, whole[..., 13:29, 2:61])
 
 

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from ranlen import facts, recipe
+from ranlen import facts, recipe, retouch
 from ranlen.cli import main as cli
 from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks.edits import Circle, EditError, Grow
+from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
 
 LEFT = {"tool": "circle", "at": [0.25, 0.5], "radius": 0.15}
@@ -95,6 +96,25 @@ def test_the_command_line_repeats_a_recipe(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "recipe.json"]) == 0
     expected = recipe.light_subjects(photo, recipe.parse_recipe(SAVED), nobody, weights.load("star_dce-ranlen"))
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
+
+
+def test_a_gradient_over_a_subject_lights_less_and_less_of_it(folder, photo):
+    """By the command line as by the page, and no byte beyond its end or beside the subject."""
+    box = {"tool": "rectangle", "from": [0, 0.1], "to": [1, 0.9]}
+    fading = {"tool": "gradient", "from": [0.2, 0.5], "to": [0.8, 0.5], "add": "intersect"}
+    saved = {"ranlen": 2, "backbone": "star_dce", "subjects": [{"edits": [box, fading], "feather": 0.05}]}
+    (folder / "fading.json").write_text(json.dumps(saved))
+    assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "fading.json"]) == 0
+    lit, enhancer, done = images.read("b.png").pixels, weights.load("star_dce-ranlen"), recipe.parse_recipe(saved)
+    assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, enhancer).pixels)
+    mask, _ = recipe.subject_areas(done.subjects[0], photo.size, nobody, {})
+    along = mask.ramp()[0, 0, 45].numpy()
+    lights = [retouch.predict(photo, each, enhancer).field.maps for each in (mask, RegionMask(mask.tensor))]
+    assert (lights[0] != lights[1]).any()  # the network is told of it
+    assert along[:24].min() == 1
+    assert (np.diff(along[24:96]) < 0).all()
+    assert np.array_equal(lit[:, 97:], photo.pixels[:, 97:])
+    assert np.array_equal(lit[:4], photo.pixels[:4])
 
 
 def test_a_list_takes_the_settings_of_the_command_line(folder, photo):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen.masks import boolean, regions
+from ranlen.facts import SIDES
+from ranlen.masks import boolean, regions, shapes
 from ranlen.masks.regions import RegionMask
 
 CORES = {
@@ -62,6 +63,47 @@ def test_carving_never_eats_the_whole_subject():
     mask = RegionMask.from_core(thin, feather=0.5, feather_side="in")
     assert mask.a.sum() > 0
     assert mask.b.sum() > 0
+
+
+GRADIENT = shapes.gradient((90, 120), (20, 45), (100, 45))
+
+
+@pytest.mark.parametrize("feather_side", SIDES)
+@pytest.mark.parametrize("feather", [0, 0.1])
+def test_a_gradient_fades_straight_from_its_start_to_its_end_whatever_the_feather(feather, feather_side):
+    mask = RegionMask.from_core(GRADIENT, feather=feather, feather_side=feather_side)
+    ramp, straight = mask.ramp()[0, 0, 45].numpy(), np.clip((100 - np.arange(120) - 0.5) / 80, 0, 1)
+    assert np.abs(ramp - straight).max() < (0.013 if feather == 0 or feather_side == "out" else 0.12)
+    assert mask.c[0, 0, :, 100:].all()
+    assert torch.equal(mask.ramp() == 1, mask.a == 1)
+    assert torch.equal(mask.ramp() == 0, mask.c == 1)
+
+
+def test_in_a_gradient_a_subject_keeps_its_border_and_the_feather_around_it():
+    core = CORES["disc"]
+    whole, fading = RegionMask.from_core(core), RegionMask.from_core(np.minimum(core, GRADIENT))
+    share = torch.from_numpy(GRADIENT)
+    inside = torch.from_numpy(core)
+    assert torch.allclose(fading.ramp()[0, 0][inside], share[inside])
+    around = (whole.b[0, 0] == 1) & (share > 0)
+    assert (fading.ramp()[0, 0][around] <= whole.ramp()[0, 0][around]).all()
+    assert (fading.ramp()[0, 0][around] > 0).all()
+    assert not (fading.tensor > whole.tensor).any()
+
+
+def test_what_fades_by_itself_does_so_at_every_size():
+    mask = RegionMask.from_core(GRADIENT).resize((45, 60))
+    assert np.abs(mask.ramp()[0, 0, 20].numpy() - GRADIENT[45].reshape(60, 2).mean(1)).max() < 0.01
+    assert mask.to("cpu").own_ramp is not None
+    large = RegionMask.from_core(np.repeat(np.repeat(GRADIENT, 20, 0), 20, 1), max_side=600)
+    assert large.size == (450, 600)
+    assert np.abs(large.ramp()[0, 0, 220].numpy() - np.repeat(GRADIENT[44], 5)).max() < 0.03
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.5, -0.5])
+def test_a_core_of_floats_holds_shares(value):
+    with pytest.raises(ValueError, match="floats holds values in"):
+        RegionMask.from_core(np.full((9, 12), value))
 
 
 def test_fraction_is_of_the_short_side():

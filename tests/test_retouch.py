@@ -125,6 +125,10 @@ def test_masks_that_leave_nothing_to_do_are_refused():
         retouch.region_mask(np.zeros((9, 9), bool))
     with pytest.raises(MaskError, match="covers the whole photo"):
         retouch.region_mask(np.ones((9, 9), bool))
+    with pytest.raises(MaskError, match="covers the whole photo"):
+        retouch.region_mask(np.full((9, 9), 255, np.uint8))
+    with pytest.raises(MaskError, match="begin the gradient on the subject"):
+        retouch.region_mask(np.full((9, 9), 0.5, np.float32) * (np.arange(9) < 5))
 
 
 @pytest.mark.slow

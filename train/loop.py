@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ from train.meter import prepare, teach
 from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise
 
-Batch = tuple[Tensor, Tensor, RegionMask]
+Made = TypeVar("Made")
 
 
 class TrainingError(ValueError):
@@ -190,7 +190,7 @@ class Learner(nn.Module):
         return self.network.in_parts(image, mask, detail)
 
 
-def made_ahead(make: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
+def made_ahead(make: Callable[[int], Made], steps: range) -> Iterator[Made]:
     """The batch of each step; while one is trained with, a thread makes the next."""
     with ThreadPoolExecutor(1) as thread:
         following = [thread.submit(make, step) for step in steps[:1]]

@@ -255,7 +255,7 @@ class Mixture:
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor, RegionMask]:
         """Dark images, references (size, 3, 256, 256) in [0, 1] and masks of one training step."""
         generator = generator_of(self.seed, 2, step)
-        shares = torch.tensor([source.share for source in self.sources])
+        shares = torch.tensor([float(source.share) for source in self.sources])
         drawn = torch.multinomial(shares, size, replacement=True, generator=generator)
         low, high, cores = zip(*(self._example(self.sources[i], generator) for i in drawn), strict=True)
         masks = [_areas(core, generator) for core in cores] if self.local else [full_mask(size).tensor]

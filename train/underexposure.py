@@ -22,11 +22,14 @@ GAMMA = 2.2
 SCENARIOS = {"backlit": 0.45, "dark": 0.25, "rest": 0.1, "two": 0.2}  # and how often
 
 
-def read_noise(path: Path) -> np.ndarray:
-    """Profiles (N, 2) of a CSV file with columns iso, aG, bG: variance = a * signal + b, signal in [0, 1], linear."""
+def read_noise(path: Path, most: int = 12_800) -> np.ndarray:
+    """Profiles (N, 2) of a CSV file with columns iso, aG, bG: variance = a * signal + b, signal in [0, 1], linear.
+
+    Those of ISO 200 to `most`.
+    """
     with path.open(newline="") as file:
         rows = [(float(row["iso"]), float(row["aG"]), float(row["bG"])) for row in csv.DictReader(file)]
-    return np.array([(a, max(b, 0.0)) for iso, a, b in rows if 200 <= iso <= 12_800 and a > 0])
+    return np.array([(a, max(b, 0.0)) for iso, a, b in rows if 200 <= iso <= most and a > 0])
 
 
 def exposed(pixels: np.ndarray, core: np.ndarray, mean: float) -> np.ndarray:

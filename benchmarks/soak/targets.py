@@ -62,6 +62,7 @@ EDITS = [
     {"tool": "circle", "at": [0.5, 0.5], "radius": 0.2, "add": True},
     {"tool": "rectangle", "from": [0.2, 0.3], "to": [0.6, 0.7], "add": False},
     {"tool": "brush", "points": [[0.1, 0.1], [0.9, 0.4]], "radius": 0.1, "add": True},
+    {"tool": "gradient", "from": [0.5, 0.1], "to": [0.5, 0.9], "add": "intersect"},
     {"tool": "invert"},
 ]
 

@@ -2,7 +2,7 @@
 
 import { blank } from './recipe.js';
 import { PRESETS, LARGEST, SMALLEST, clamp, round } from './settings.js';
-import { hasParts, isMarked, partOf, subjectOf } from './store.js';
+import { JOINS, hasParts, isMarked, joinOf, partOf, subjectOf } from './store.js';
 
 export function createActions({ $, store, editing, stage, files, wipe, limits }) {
   const { setSubject, addEdit, addSubject, removeSubject, undo, redo } = editing;
@@ -32,11 +32,12 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     undo, redo, help: () => help(), more: () => sheet(),
     open: () => $('.rl-file').click(), loadmask: () => $('.rl-maskfile').click(), loadrecipe: () => $('.rl-recipefile').click(),
     close: files.close, reload: () => location.reload(), startover: () => editing.commit(blank(limits), 0),
-    auto: () => setSubject({ degree: limits.settings.degree.default }), copy: files.copy,
-    save: () => files.save('photo', $('[data-format]').value), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
+    auto: () => setSubject({ degree: limits.settings.degree.default }), autodenoise: () => setSubject({ denoise: null }), copy: files.copy,
+    save: () => files.save('photo'), savemask: () => files.save('mask'), saverecipe: files.saveRecipe,
     fit: stage.fit, own: () => stage.own(), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     full: () => (document.fullscreenElement ? document.exitFullscreen() : $('.rl-app').requestFullscreen?.()),
     areas: () => store.set({ showAreas: !store.state.showAreas }),
+    alone: () => { store.set({ alone: !store.state.alone }); show('select'); },
     smaller: () => addEdit({ tool: 'part', larger: false }, 'part'), larger: () => addEdit({ tool: 'part', larger: true }, 'part'),
     invert: () => addEdit({ tool: 'invert' }), fill: () => addEdit({ tool: 'fill' }),
     grow: () => addEdit({ tool: 'grow', by: 0.01 }), shrink: () => addEdit({ tool: 'grow', by: -0.01 }),
@@ -48,8 +49,10 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     undo: (state) => state.past.length > 0, redo: (state) => state.future.length > 0,
     close: hasPhoto, startover: isMarked,
     auto: (state) => hasPhoto(state) && subjectOf(state).degree !== limits.settings.degree.default,
+    autodenoise: (state) => hasPhoto(state) && subjectOf(state).denoise !== null,
     copy: (state) => isMarked(state) && Boolean(navigator.clipboard?.write),
     save: (state) => isMarked(state) && !state.saving, saverecipe: isMarked, savemask: marked, loadmask: hasPhoto, loadrecipe: hasPhoto,
+    alone: (state) => marked(state) || state.alone,
     invert: marked, grow: marked, shrink: marked, fill: marked, clear: marked,
     smaller: (state) => hasParts(state) && (partOf(state)?.[0] ?? 2) > 1,
     larger: (state) => hasParts(state) && (partOf(state) === null || partOf(state)[0] < partOf(state)[1]),
@@ -65,15 +68,18 @@ export function createActions({ $, store, editing, stage, files, wipe, limits })
     ['R', 'Box around the subject', () => pick('bounding_box')],
     ['C', 'Circle', () => pick('circle')],
     ['B', 'Brush', () => pick('brush')],
+    ['G', 'Gradient', () => pick('gradient')],
     ['E', 'Erase', () => pick('erase')],
     ['H', 'Move the photo', () => pick('pan')],
     ['X', 'Swap subject and not this, or brush and erase', () => pick(swapped[store.state.tool] ?? store.state.tool)],
+    ['D', 'What is drawn is added, is taken away, or leaves what is in both', () => store.set({ join: JOINS[(JOINS.indexOf(joinOf(store.state)) + 1) % 3] })],
     ['[', 'Smaller brush or circle', () => scale(1 / 1.2)],
     [']', 'Larger brush or circle', () => scale(1.2)],
     ['-', 'A smaller part of the subject', () => act('smaller')],
     ['+', 'A larger part of the subject', () => act('larger')],
     ['I', 'Invert the mask', () => act('invert')],
     ['O', 'Show or hide the areas', () => act('areas')],
+    ['M', 'The mask alone, in white, or the photo', () => act('alone')],
     ['A', 'As much light as the network proposes', () => act('auto')],
     [',', 'A little less light', () => nudge(-0.01)],
     ['.', 'A little more light', () => nudge(0.01)],

@@ -4,6 +4,7 @@
 import { frameOf } from './geometry.js';
 import { lightKey, plain } from './recipe.js';
 import { cleared, paint } from './stage.js';
+import { valueOf } from './settings.js';
 import { subjectOf } from './store.js';
 
 const MOST_KEPT = 2;                         // answers, each with a light for every method
@@ -21,7 +22,7 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
     if (state.photo !== lit) forget(state.photo);
     const subject = subjectOf(state), key = lightKey(state.recipe, subject);
     if (state.mode !== 'compare' || !state.photo || state.lost || state.pending || state.sliding || !subject.edits.length) return;
-    const question = [state.photo, key, subject.degree, state.current];
+    const question = [state.photo, key, subject.degree, subject.denoise, state.current];
     if (asked && question.every((each, i) => each === asked[i])) return;
     asked = question;
     store.set({ comparing: !kept.has(key) });
@@ -29,7 +30,7 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
   }
 
   async function take(question, said) {
-    const [photo, key, degree] = question;
+    const [photo, key, degree, denoise] = question;
     if (asked !== question) return;
     if (said.lost) { store.set({ lost: true }); return; }
     if (said.error) {                        // asked again when something changes
@@ -43,7 +44,7 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
     if (made.length) keep(key, Object.fromEntries(made));
     if (asked !== question) return;
     const words = Object.fromEntries(entries.map(([name, each]) => [name, each.words]));
-    store.set({ comparing: false, compared: { key, degree, words, lights: kept.get(key) ?? {} } });
+    store.set({ comparing: false, compared: { key, degree, denoise, words, lights: kept.get(key) ?? {} } });
   }
 
   function keep(key, lights) {
@@ -64,7 +65,8 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
 
   // One method after the other through the renderer's one canvas; while a key is held, one of them in every pane.
   function draw(state) {
-    const { photo, compared, holding, view } = state, subject = subjectOf(state);
+    const { photo, compared, holding, view, clean } = state, subject = subjectOf(state);
+    const settled = { ...subject, denoise: clean ? valueOf(subject, 'denoise', photo) : 0 };
     const answer = photo && subject.edits.length && compared?.key === lightKey(state.recipe, subject) ? compared : null;
     for (const { name: own, canvas, bold, said } of panes) {
       const { name, title } = holding ? panes.find((each) => each.name === state.against) : panes.find((each) => each.name === own);
@@ -75,8 +77,8 @@ export function createCompare(store, server, renderer, tiles, methods, box) {
       if (name === 'original') [picture, words] = [photo.bitmap, ['The photo as it was']];
       else if (!subject.edits.length) words = ['Nothing is marked yet'];
       else if (answer) {
-        words = answer.degree === subject.degree ? answer.words[name] : ['…'];
-        if (light && kept.has(answer.key)) [list, picture] = [[[light, subject]], renderer.renderLights([[light, subject]])];
+        words = answer.degree === subject.degree && answer.denoise === subject.denoise ? answer.words[name] : ['…'];
+        if (light && kept.has(answer.key)) [list, picture] = [[[light, settled]], renderer.renderLights([[light, settled]])];
         else if (!renderer.live()) words = [...words, 'No picture: this browser lacks WebGL 2'];
       }
       if (picture) {

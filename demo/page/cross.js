@@ -3,7 +3,7 @@
 import { panned, within } from './geometry.js';
 import { round } from './settings.js';
 import { screenRatio } from './stage.js';
-import { strokeOf } from './strokes.js';
+import { hasEnds, strokeOf } from './strokes.js';
 
 const STEP = 16, FINE = 2;                   // pixels of the screen, without Shift and with it
 const MARGIN = 24;                           // likewise: nearer to the canvas's edge, the photo moves along
@@ -22,15 +22,15 @@ export function listenToCross(canvas, store, editing, stage) {
     store.set({
       cross: at, pointerAt: null,
       view: dx || dy ? panned(view, photo, canvas, -dx, -dy) : view,
-      stroke: stroke?.tool === 'bounding_box' ? { ...stroke, points: [stroke.points[0], at] } : stroke,
+      stroke: hasEnds(stroke?.tool) ? { ...stroke, points: [stroke.points[0], at] } : stroke,
     });
   }
 
-  // A box takes two: one corner, then the other.
+  // A box or a gradient takes two: one end, then the other.
   function mark(add) {
     const { tool, cross, stroke } = store.state;
     if (!cross || tool === 'pan') { move([0, 0]); return; }
-    if (tool === 'bounding_box' && !stroke) { store.set({ stroke: strokeOf(store.state, cross) }); return; }
+    if (hasEnds(tool) && !stroke) { store.set({ stroke: strokeOf(store.state, cross, add) }); return; }
     editing.addStroke(stroke ?? strokeOf(store.state, cross, add));
     store.set({ stroke: null });
   }

@@ -1,7 +1,7 @@
 // Everything that changes the recipe, as steps that can be taken back.
 
 import { blank, blankSubject, isFound } from './recipe.js';
-import { clamp } from './settings.js';
+import { HINTS, clamp } from './settings.js';
 import { subjectOf } from './store.js';
 import { editOf } from './strokes.js';
 
@@ -51,7 +51,7 @@ export function createEditing(store, limits) {
   function addStroke(stroke) {
     const edit = editOf(stroke, store.state.photo);
     if (edit) addEdit(edit);
-    else if (edit === undefined) store.set({ notice: { text: 'Drag a box around the subject.' } });
+    else if (edit === undefined) store.set({ notice: { text: `${HINTS[stroke.tool]}.` } });
   }
 
   function addSubject() {

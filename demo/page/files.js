@@ -21,14 +21,14 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     if (await isKept('Open another photo?')) fetchPhoto(source, show);
   }
   async function close() {
-    if (await isKept('Close the photo?')) store.set({ photo: null, ...editing.afresh(), marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null });
+    if (await isKept('Close the photo?')) store.set({ photo: null, ...editing.afresh(), marks: new Map(), shown: new Map(), mode: 'select', alone: false, view: WHOLE, stroke: null });
   }
   // Whether what was done is saved, or may go.
   async function isKept(question) {
     const { photo } = store.state;
     if (!isUnsaved(store.state)) return true;
     const choice = await confirmed(`${question} What you did to ${photo.name} is not saved.`, { save: 'Save first', go: 'Go on without saving', '': 'Stay' });
-    return choice === 'save' ? save('photo', 'same') : choice === 'go';
+    return choice === 'save' ? save('photo') : choice === 'go';
   }
 
   function fetchPhoto(source, then) {
@@ -44,7 +44,7 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     store.set({
       photo: photoOf(said), lost: false,
       ...editing.afresh(recipe ? adopt(recipe, limits) : undefined),
-      marks: new Map(), shown: new Map(), mode: 'select', view: WHOLE, stroke: null,
+      marks: new Map(), shown: new Map(), mode: 'select', alone: false, view: WHOLE, stroke: null,
     });
   }
   const photoOf = (said) => ({ ...only(PHOTO, said), bitmap: said.bitmap, width: said.bitmap.width, height: said.bitmap.height });
@@ -82,9 +82,9 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
     } catch (error) { warn(error); }
   }
   function saveRecipe() {
-    const { recipe, photo } = store.state;
-    download(new Blob([JSON.stringify(plain(recipe), null, 1)], { type: 'application/json' }), `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`);
-    store.set({ saved: recipe });
+    const { recipe, photo } = store.state, name = `${photo.name.replace(/\.[^.]*$/, '')}_recipe.json`;
+    download(new Blob([JSON.stringify(plain(recipe), null, 1)], { type: 'application/json' }), name);
+    store.set({ saved: recipe, notice: { text: `Saved ${name}. Dropped on ${photo.name} in any browser, it brings all you did.`, good: true } });
   }
 
   function openMask(file) {
@@ -100,14 +100,14 @@ export function createFiles({ store, server, editing, picture, limits, confirmed
   }
 
   // Gives whether it was saved.
-  const save = (what, format) => new Promise((done) => {
-    const { recipe, current } = store.state;
+  const save = (what) => new Promise((done) => {
+    const { recipe, current, format } = store.state;
     if (!isMarked(store.state)) { done(false); return; }
     store.set({ saving: true });
     server.save(plain(recipe), what, current, format, ({ step, share, seconds, error, lost, loses, file, name, bytes }) => {
       if (seconds !== undefined) { store.set({ working: carried('Receiving', { share, seconds }) }); return; }
       if (step) { store.set({ working: { words: `${step}…`, share, seconds: 1.5 } }); return; }
-      if (lost) { whenFound(() => save(what, format).then(done)); return; }
+      if (lost) { whenFound(() => save(what).then(done)); return; }
       store.set({ saving: false, working: null });
       if (error) { warn({ message: error }); done(false); return; }
       download(file, name);

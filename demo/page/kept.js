@@ -6,6 +6,8 @@
 //   write(work, photo)             null, or why it could not be kept; without a photo, that one stays
 //   forget()
 
+import { COLOURS } from './settings.js';
+
 const OLD = 7 * 24 * 3600 * 1000;            // milliseconds after which a tab that was closed is forgotten
 const NAME = 'ranlen';
 
@@ -72,12 +74,18 @@ function claimed(session) {
   });
 }
 
+// What suits a person, whatever the photo, in all tabs of the browser.
+export function keepTaste(store) {
+  try { if (localStorage.getItem(NAME) in COLOURS) store.set({ colour: localStorage.getItem(NAME) }); } catch { /* a private window */ }
+  store.subscribe(['colour'], ({ colour }) => { try { localStorage.setItem(NAME, colour); } catch { /* it is for now */ } });
+}
+
 // What is kept of the state, and when it is written: one after the other, the latest last.
-const STEPS = ['recipe', 'current', 'past', 'future', 'saved'], VIEW = ['mode', 'tool', 'sizes', 'view', 'learnt'];
+const STEPS = ['recipe', 'current', 'past', 'future', 'saved'], VIEW = ['mode', 'tool', 'sizes', 'format', 'view', 'learnt'];
 const WORK = [...STEPS, ...VIEW];
 const PAUSE = 200;                           // milliseconds between writes
-export const PHOTO = ['source', 'picture', 'name', 'size', 'key'];
-export const only = (names, from) => Object.fromEntries(names.map((name) => [name, from[name]]));
+export const PHOTO = ['source', 'picture', 'name', 'size', 'key', 'denoise'];
+export const only = (names, from) => Object.fromEntries(names.filter((name) => name in from).map((name) => [name, from[name]]));  // an older page knew fewer
 
 export function createKeeping(store, kept) {
   let written = null, wanted = false, writing = false;

@@ -6,14 +6,14 @@ const SHADER = `
 precision highp float;
 precision highp int;
 precision highp sampler2DArray;
-uniform sampler2D photo, attenuation;
+uniform sampler2D photo, clean, attenuation;
 uniform sampler2DArray maps;
 uniform ivec2 corner;
 uniform int height;
 uniform vec2 first, pace;
 uniform vec4 reach;
 uniform vec2 mapRange, attenuationRange;
-uniform float degree, shoulder, desaturation;
+uniform float degree, denoise, shoulder, desaturation;
 out vec4 colour;
 const vec3 GREY = vec3(0.2989, 0.587, 0.114);
 
@@ -47,9 +47,18 @@ float openAt(ivec2 at) {
 #endif
 }
 
+// Noise goes as light comes, its colours first (ranlen/rendering/noise.py).
+vec3 lessNoise(vec3 image, ivec2 at, float logGain) {
+  vec3 noise = (exp(texelFetch(clean, at, 0).rgb * log(33.0)) - 1.0) / 32.0 - image;
+  float grain = (noise.r + noise.g + noise.b) / 3.0;
+  vec2 shares = 1.0 - exp(-denoise * max(logGain, 0.0) * vec2(2.0, 8.0));
+  return clamp(image + shares.x * grain + shares.y * (noise - grain), 0.0, 1.0);
+}
+
 void main() {
   ivec2 at = ivec2(gl_FragCoord.xy);
   at.y = height - 1 - at.y;
+  at = min(at, textureSize(photo, 0) - 1);
   vec3 image = texelFetch(photo, at, 0).rgb;
 #ifdef ATTENUATED
   float open = attenuationRange.x + attenuationRange.y * openAt(at);
@@ -60,15 +69,22 @@ void main() {
   bright *= bright;
   bright *= bright;
 #ifdef CURVES
-  vec3 curves[CURVES], much = vec3(0.0), lit = image;
+  vec3 curves[CURVES], much = vec3(0.0), slopes = vec3(1.0);
   for (int i = 0; i < CURVES; i++) {
     curves[i] = clamp(degree * map(at, i), -1.0, 1.0);
     much += abs(curves[i]) / (1.01 - abs(curves[i]));
+    slopes *= 1.0 - min(open * curves[i], 0.99);
   }
-  vec3 share = open * (1.0 - bright * 3.0 / max(much, 3.0));
+#ifdef CLEAN
+  image = lessNoise(image, at, log(slopes.r * slopes.g * slopes.b) / 3.0);
+#endif
+  vec3 lit = image, share = open * (1.0 - bright * 3.0 / max(much, 3.0));
   for (int i = 0; i < CURVES; i++) lit += curves[i] * share * (lit * lit - lit);
 #else
   vec3 gain = clamp(degree * map(at, 0), -8.0, 8.0);
+#ifdef CLEAN
+  image = lessNoise(image, at, open * (gain.r + gain.g + gain.b) / 3.0);
+#endif
   vec3 shut = exp(-shoulder * open * gain * (1.0 - bright * 3.0 / max(abs(gain), 3.0)));
   vec3 lit = image * pow(shut + (1.0 - shut) * pow(image, vec3(shoulder)), vec3(-1.0 / shoulder));
 #endif
@@ -84,8 +100,8 @@ void main() {
 export const TILE = 512;                     // pixels of a side; demo/tiles.py cuts them
 const corners = '#version 300 es\nvoid main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
 
-export const sameLights = (one, other) =>
-  one?.length === other.length && other.every(([light, { degree }], i) => light === one[i][0] && degree === one[i][1].degree);
+export const sameLights = (one, other) => one?.length === other.length && other.every(([light, subject], i) =>
+  light === one[i][0] && ['degree', 'denoise'].every((name) => subject[name] === one[i][1][name]));
 
 // 12 bits a value, each row as differences, deflated (demo/serialization.py).
 const LEVELS = 4095;
@@ -141,17 +157,23 @@ export function createRenderer(canvas, onLost) {
     return made;
   }
 
-  // Pixels to light: a texture, and a buffer around it. A tile says where its first pixel lies in the view, and how far
-  // apart there its pixels are.
+  // Pixels to light: a texture, and a buffer around it; perhaps a texture of them without noise, in a scale that is fine in
+  // the dark (`dark_png` of demo/serialization.py). A tile says where its first pixel lies in the view, and how far apart
+  // there its pixels are.
   function sourceOf(bitmap, first = null, pace = null) {
-    const made = { texture: texture(gl.TEXTURE_2D, gl.NEAREST), buffer: gl.createFramebuffer(), width: bitmap.width, height: bitmap.height, first, pace };
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+    const made = { texture: textureOf(bitmap), clean: null, buffer: gl.createFramebuffer(), width: bitmap.width, height: bitmap.height, first, pace };
     gl.bindFramebuffer(gl.FRAMEBUFFER, made.buffer);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, made.texture, 0);
     return made;
   }
+  function textureOf(bitmap) {
+    const made = texture(gl.TEXTURE_2D, gl.NEAREST);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+    return made;
+  }
   function freeSource(source) {
     gl.deleteTexture(source?.texture ?? null);
+    gl.deleteTexture(source?.clean ?? null);
     gl.deleteFramebuffer(source?.buffer ?? null);
   }
 
@@ -164,6 +186,13 @@ export function createRenderer(canvas, onLost) {
     [original, tile].forEach(freeSource);
     [original, tile] = [sourceOf(bitmap), null];
     gl.blendEquation(gl.MAX);
+  }
+
+  function showClean(bitmap) {
+    if (!live() || !original) return;
+    gl.deleteTexture(original.clean);
+    original.clean = bitmap && textureOf(bitmap);
+    drawn = null;
   }
 
   // A light as the server sends it, ready to be rendered; whoever has it frees it.
@@ -199,9 +228,10 @@ export function createRenderer(canvas, onLost) {
     return canvas;
   }
   // Likewise a tile, in its place.
-  function renderTile(list, bitmap, first, pace) {
+  function renderTile(list, { bitmap, clean }, first, pace) {
     freeSource(tile);
     tile = sourceOf(bitmap, first, pace);
+    if (clean) tile.clean = textureOf(clean);
     renderSource(tile, list, false);
     drawn = around = null;
     return canvas;
@@ -212,20 +242,26 @@ export function createRenderer(canvas, onLost) {
     for (const [light, subject] of list) renderLight(source, light, subject);
     gl.disable(gl.BLEND);
   }
-  function copyPixels({ buffer, width, height }) {  // the screen's rows begin at the bottom, ours at the top
+  // With the last column and row once more, where there is room: whoever enlarges the picture reads across its edge.
+  function copyPixels({ buffer, width, height }) {
     gl.bindFramebuffer(gl.READ_FRAMEBUFFER, buffer);
     gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
-    gl.blitFramebuffer(0, 0, width, height, 0, canvas.height, width, canvas.height - height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
+    for (const [right, lower] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      const from = [right && width - 1, lower && height - 1], x = right * width, y = canvas.height - lower * height;
+      gl.blitFramebuffer(...from, width, height, x, y, x + width - from[0], y - height + from[1], gl.COLOR_BUFFER_BIT, gl.NEAREST);  // our first row is the screen's last
+    }
   }
-  function renderLight(source, light, { degree }) {
-    const { program, at } = compiled(source.pace && 'TILE', light.attenuation && 'ATTENUATED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
+  function renderLight(source, light, { degree, denoise }) {
+    const quiet = source.clean && denoise > 0;
+    const { program, at } = compiled(source.pace && 'TILE', quiet && 'CLEAN', light.attenuation && 'ATTENUATED', light.whole && 'WHOLE', light.grey && 'ONE', light.kind === 'curves' && `CURVES ${light.steps}`);
     const [left, top, width, height] = source.pace ? [0, 0, source.width, source.height] : light.box;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.enable(gl.SCISSOR_TEST);
-    gl.scissor(left, canvas.height - top - height, width, height);
+    const further = [left + width === source.width, top + height === source.height].map(Number);
+    gl.scissor(left, canvas.height - top - height - further[1], width + further[0], height + further[1]);
     gl.useProgram(program);
-    [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.attenuation ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps]].forEach(([target, each], unit) => {
+    [[gl.TEXTURE_2D, source.texture], [gl.TEXTURE_2D, light.attenuation ?? source.texture], [gl.TEXTURE_2D_ARRAY, light.maps], [gl.TEXTURE_2D, source.clean ?? source.texture]].forEach(([target, each], unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);
       gl.bindTexture(target, each);
     });
@@ -233,6 +269,7 @@ export function createRenderer(canvas, onLost) {
     gl.uniform1i(at.photo, 0);
     gl.uniform1i(at.attenuation, 1);
     gl.uniform1i(at.maps, 2);
+    gl.uniform1i(at.clean, 3);
     gl.uniform2i(at.corner, light.box[0], light.box[1]);
     gl.uniform1i(at.height, canvas.height);
     if (source.pace) {
@@ -243,6 +280,7 @@ export function createRenderer(canvas, onLost) {
     gl.uniform2f(at.mapRange, ...light.mapRange);
     gl.uniform2f(at.attenuationRange, ...(light.attenuationRange ?? [0, 0]));
     gl.uniform1f(at.degree, degree);
+    gl.uniform1f(at.denoise, denoise);
     gl.uniform1f(at.shoulder, light.shoulder);
     gl.uniform1f(at.desaturation, light.desaturation);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
@@ -257,5 +295,5 @@ export function createRenderer(canvas, onLost) {
     return performance.now() - start;
   }
 
-  return { canvas, live, showPhoto, unpack, free, renderLights, renderTile, clock };
+  return { canvas, live, showPhoto, showClean, unpack, free, renderLights, renderTile, clock };
 }

@@ -2,6 +2,7 @@
 // for the server's own frame, which replaces the preview.
 
 import { areasKey, finds, lightKey, plain } from './recipe.js';
+import { valueOf } from './settings.js';
 import { isMarked } from './store.js';
 
 const MOST_LIGHTS = 16;                      // kept, with those that are shown
@@ -11,6 +12,7 @@ export function createLighting(store, server, renderer, limits) {
   const lights = new Map();                  // by `lightKey`: what was asked is not asked again
   let lit = null, settling = 0;              // the photo that they light; the timer of its frame
   let failed = null;                         // a recipe that the server refused
+  let cleaning = null;                       // the photo whose noise is being taken out
 
   function follow({ photo, recipe, shown, lost }) {
     if (photo !== lit) forget(photo);
@@ -76,7 +78,22 @@ export function createLighting(store, server, renderer, limits) {
     }), merging && !sliding ? PAUSE : 0);
   }
 
+  // The photo without noise, once some light takes any out; until it is there, there is noise.
+  function quiet({ photo, recipe, shown, clean, lost }) {
+    const wanted = recipe.subjects.some((each) => shown.has(each.id) && each.degree && valueOf(each, 'denoise', photo));
+    if (!photo || clean || lost || !wanted || cleaning === photo) return;
+    cleaning = photo;
+    server.clean((said) => {
+      if (store.state.photo !== photo) return;
+      if (said.lost) store.set({ lost: true });
+      else if (said.bitmap) store.set({ clean: said.bitmap });
+      else cleaning = null;                  // asked again with the next change
+    });
+  }
+
   function forget(photo) {
+    cleaning = null;
+    store.set({ clean: null });
     lights.forEach(renderer.free);
     lights.clear();
     lit = photo;
@@ -93,5 +110,6 @@ export function createLighting(store, server, renderer, limits) {
 
   store.subscribe(['photo', 'recipe'], follow);
   store.subscribe(['photo', 'recipe', 'pending', 'sliding', 'merging'], settle);
+  store.subscribe(['photo', 'recipe', 'shown', 'pending', 'lost'], quiet);
   return { again: () => follow(store.state) };
 }

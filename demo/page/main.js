@@ -8,7 +8,7 @@
 //   light, picture, tiles, stage     the shader; the lit photo; its own pixels; the canvases
 //   lighting, compare                ask when something changed, and keep the answers
 //   select, wipe, compare            the three views
-//   actions, pointer, cross, panel, files, asking   the visitor's hands, and what they see
+//   actions, pointer, cross, glance, panel, files, asking   the visitor's hands, and what they see
 
 import { createActions, listenToKeys } from './actions.js';
 import { createAsking } from './asking.js';
@@ -16,7 +16,8 @@ import { createCompare } from './compare.js';
 import { listenToCross } from './cross.js';
 import { createEditing } from './editing.js';
 import { createFiles, listenToDrops } from './files.js';
-import { createKeeping, openKept } from './kept.js';
+import { createGlance } from './glance.js';
+import { createKeeping, keepTaste, openKept } from './kept.js';
 import { createRenderer } from './light.js';
 import { createLighting } from './lighting.js';
 import { button, createPanel } from './panel.js';
@@ -57,6 +58,7 @@ export async function start({ element, props }) {
   createPanel({ element, $, $$, store, editing, actions, stage, limits });
   listenToHands(element, [main, ...compare.canvases], { store, editing, stage, wipe });
   listenToCross(main, store, editing, stage);
+  if (limits.glances) createGlance(store, server, stage, main);
   listenToKeys(element, $, store, actions);
   listenToDrops(element, $('.rl-stage'), files.openFile, (text) => store.set({ notice: { text, good: true } }));
   $('.rl-empty').addEventListener('click', (event) => { if (!event.target.closest('button')) actions.act('open'); });
@@ -89,8 +91,10 @@ export async function start({ element, props }) {
     },
     recipe: () => plain(store.state.recipe),
     cross: () => store.state.cross,
+    glance: () => store.state.glance,
     split: wipe.place,
   };
+  keepTaste(store);
   const keeping = createKeeping(store, kept), was = await keeping.bring();
   if (was) files.restore(was);
   element.classList.add('rl-there');

@@ -1,13 +1,14 @@
 // The panel and the bars: buttons and sliders do what they say, and look as the state is.
 
 import { areasKey } from './recipe.js';
-import { LARGEST, PRESETS, SMALLEST, clamp, round } from './settings.js';
-import { hasParts, isWaiting, partOf, subjectOf } from './store.js';
+import { COLOURS, HINTS, LARGEST, PRESETS, SMALLEST, clamp, round, valueOf } from './settings.js';
+import { JOINS, canJoin, hasParts, isWaiting, joinOf, partOf, subjectOf } from './store.js';
+import { hasEnds } from './strokes.js';
 
 const SIDES = { out: 'Outside', in: 'Inside', both: 'Both' };  // what people call where the feather lies
-const HINTS = { subject: 'Click the subject', other: 'First click the subject itself', bounding_box: 'Drag a box around the subject',
-  circle: 'Click to mark a circle', brush: 'Paint over the subject', erase: 'Nothing to erase yet', pan: 'Drag to move the photo' };
 
+const ENDS = { bounding_box: ['Enter sets a corner of the box', 'Enter sets the other corner'],
+  gradient: ['Enter sets where the light is whole', 'Enter sets where it ends'] };
 const AWAY = { true: 'No connection to the server. What you do is kept and sent as soon as it is back.',
   renewed: 'The server has a newer version of this page. Nothing is lost when you load it.' };
 
@@ -29,6 +30,11 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   $('.rl-sides-of-edge').append(...limits.sides.map((name) => button(SIDES[name] ?? name, { side: name })));
   const [heads, ...kinds] = limits.kept;
   $('.rl-kept').append(...kinds.map((row) => Object.assign(document.createElement('p'), { textContent: `${row[0]}: ${row.slice(1).map((said, i) => `${heads[i + 1]} ${said}`).join('; ')}.` })));
+  $('.rl-colours').append(...Object.entries(COLOURS).map(([name, [a, b]]) => {
+    const made = button('', { colour: name }, `Areas in ${name}`);
+    made.style.cssText = `--a: ${a}; --b: ${b}`;
+    return made;
+  }));
   $('.rl-networks').append(...limits.networks.map(([title, name]) => button(title, { backbone: name })));
   $('.rl-finder').textContent = `Subjects are found by ${limits.finder}.`;
 
@@ -41,6 +47,8 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (data.preset) actions.preset(data.preset);
     if (data.side !== undefined) editing.setSubject({ feather_side: data.side || null });
     if (data.backbone) actions.network(data.backbone);
+    if (data.join) store.set({ join: JOINS[data.join] });
+    if (data.colour) store.set({ colour: data.colour });
     if (data.subject) actions.choose(Number(data.subject));
     if (data.what) event.target.closest('button').setAttribute('aria-expanded', String(!$(`#rl-${data.what}`).toggleAttribute('hidden')));
   });
@@ -53,7 +61,6 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   const inputs = (name) => ['range', 'number'].map((type) => $(`input[type=${type}][data-of=${name}]`));
   for (const [name, { default: usual, min, most, scale, step }] of settings) {
     const [range, number] = inputs(name);
-    range.style.setProperty('--usual', (usual - min) / (most - min));
     for (const each of [range, number]) Object.assign(each, { min: min * scale, max: most * scale, step });
     range.addEventListener('input', () => { slide(true); editing.setSubject({ [name]: round(range.value / scale) }, name); });
     for (const end of ['change', 'pointerup', 'pointercancel']) range.addEventListener(end, () => { editing.endMerge(); slide(false); });
@@ -72,9 +79,10 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
       number.value = shown(name);
     });
   }
-  const shown = (name) => round(subjectOf(store.state)[name] * limits.settings[name].scale, 2);
+  const shown = (name) => round(valueOf(subjectOf(store.state), name, store.state.photo) * limits.settings[name].scale, 2);
 
   $('[data-size]').addEventListener('input', (event) => actions.resize(SMALLEST * (LARGEST / SMALLEST) ** (event.target.value / 100)));
+  $('[data-format]').addEventListener('change', (event) => store.set({ format: event.target.value }));
   for (const each of $$('[data-hold]')) {
     each.addEventListener('pointerdown', () => actions.hold(true));
     for (const name of ['pointerup', 'pointerleave', 'blur']) each.addEventListener(name, () => actions.hold(false));
@@ -95,16 +103,26 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
     for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
     for (const each of $$('[data-act=areas]')) press(each, state.showAreas);
+    press($('[data-act=alone]'), state.alone);
+    for (const each of $$('[data-colour]')) press(each, each.dataset.colour === state.colour);
     for (const [act, can] of Object.entries(actions.can)) for (const each of $$(`[data-act=${act}]`)) each.disabled = !can(state);
-    for (const [name] of settings) {
+    for (const [name, { default: usual, min, most, scale }] of settings) {
       const [range, number] = inputs(name);
-      range.value = subject[name] * limits.settings[name].scale;
+      range.value = valueOf(subject, name, photo) * scale;
+      range.style.setProperty('--usual', (valueOf({ [name]: usual }, name, photo) - min) / (most - min));
       range.style.setProperty('--full', `${100 * (range.value - range.min) / (range.max - range.min)}%`);
       if (document.activeElement !== number) number.value = shown(name);
       range.disabled = number.disabled = !photo;
     }
-    $('.rl-size').hidden = !sizes[tool] || mode !== 'select';
+    $('.rl-how').hidden = !photo || mode !== 'select' || !(sizes[tool] || canJoin(state));
+    $('.rl-size').hidden = !sizes[tool];
+    for (const each of $$('[data-join]')) {
+      each.hidden = !canJoin(state);
+      each.disabled = !photo || (each.dataset.join !== '0' && !subject.edits.length);
+      press(each, JOINS[each.dataset.join] === joinOf(state));
+    }
     if (sizes[tool]) $('[data-size]').value = 100 * Math.log(sizes[tool] / SMALLEST) / Math.log(LARGEST / SMALLEST);
+    $('[data-format]').value = state.format;
     $('.rl-parts').hidden = !hasParts(state);
     $('.rl-part').textContent = partOf(state)?.join(' of ') ?? '';
     $('.rl-subjects').replaceChildren(...recipe.subjects.map((one, i) => {
@@ -122,7 +140,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   function nextStep(state) {
     if (state.working) return state.working.words;
     if (!state.photo || state.mode !== 'select') return '';
-    if (state.cross) return state.tool === 'bounding_box' ? 'Enter sets a corner of the box' : 'Enter marks this, Shift+Enter takes it away';
+    if (state.cross) return hasEnds(state.tool) ? ENDS[state.tool][state.stroke ? 1 : 0] : 'Enter marks this, Shift+Enter takes it away';
     if (!subjectOf(state).edits.length) return HINTS[state.tool];
     return state.pending || state.learnt.includes('degree') ? '' : 'Move Degree for more or less light';
   }
@@ -163,9 +181,9 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     toasting = setTimeout(() => { bread.hidden = true; }, 5000 + 40 * text.length);
   }
 
-  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'marks', 'showAreas', 'saving'];
+  const seen = ['photo', 'recipe', 'current', 'past', 'future', 'mode', 'tool', 'sizes', 'join', 'marks', 'showAreas', 'alone', 'colour', 'saving', 'format'];
   store.subscribe(seen, refresh);
-  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross'], hint);
+  store.subscribe([...seen, 'working', 'pending', 'learnt', 'space', 'cross', 'stroke'], hint);
   store.subscribe(['working'], work);
   store.subscribe(['notice'], toast);
   store.subscribe(['away', 'unkept', 'photo'], tell);
@@ -175,6 +193,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     $('.rl-percent').textContent = `${Math.round(100 * enlarged)} %`;
     press($('[data-act=fit]'), state.view.scale === 1);
     press($('[data-act=own]'), Math.abs(enlarged - 1) < 1e-3);
+    $('[data-act=own]').disabled = !stage.canOwn();
   }
   store.subscribe(['view', 'photo', 'mode'], percent);
   new ResizeObserver(() => percent(store.state)).observe(main);

@@ -72,12 +72,13 @@ export function createPicture(store, renderer, degree) {
   }
 
   store.subscribe(['photo'], ({ photo }) => { if (photo) renderer.showPhoto(photo.bitmap); });
+  store.subscribe(['clean'], ({ clean }) => renderer.showClean(clean));
   store.subscribe(['shown', 'pending'], (state) => {
     const lights = lightsOf(state);
     if (state.pending || !lights.some(([light]) => !timed.has(light)) || !renderer.live()) return;
     for (const [light] of lights) timed.add(light);
     slow = renderer.clock(lights) > SLOW;
   });
-  store.subscribe(['shown', 'pending', 'recipe', 'current', 'sliding'], prepare);
+  store.subscribe(['shown', 'pending', 'recipe', 'current', 'sliding', 'clean'], prepare);
   return { lit, isSlow: () => slow };
 }

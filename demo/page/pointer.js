@@ -3,7 +3,7 @@
 import { within } from './geometry.js';
 import { clamp } from './settings.js';
 import { pixelOf } from './stage.js';
-import { strokeOf } from './strokes.js';
+import { hasEnds, strokeOf } from './strokes.js';
 
 export function listenToHands(element, canvases, { store, editing, stage, wipe }) {
   const touches = new Map();                 // where each finger or button is, in pixels
@@ -50,7 +50,7 @@ export function listenToHands(element, canvases, { store, editing, stage, wipe }
   }
   function drawn({ tool, points }, event, canvas) {
     const at = stage.placeIn(event, canvas);
-    if (tool === 'bounding_box') return [points[0], within(at)];
+    if (hasEnds(tool)) return [points[0], within(at)];
     if (tool !== 'brush') return [at];
     const all = event.getCoalescedEvents?.() ?? [];
     return all.length ? [...points, ...all.map((each) => stage.placeIn(each, canvas))] : [...points, at];

@@ -27,7 +27,7 @@ export function adopt(data, limits) {
     const found = isFound(each.edits, limits);
     const values = Object.entries(limits.settings).map(([name, one]) => {
       const value = each[name] ?? (found ? one.found : one.default);
-      return [name, clamp(Number(value) || 0, one.min, one.max)];
+      return [name, value === null ? null : clamp(Number(value) || 0, one.min, one.max)];
     });
     return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), feather_side: each.feather_side ?? null };
   });

@@ -6,8 +6,11 @@
 //   edit(recipe, wanted, drawn, tell)            { encoding: seconds left or null }, then { marks }, then { marks, lights, done };
 //                                                by the number of the subject, of those `wanted`; `drawn`: none asks the segmenter
 //   exact(recipe, tell)                          { box: [left, top, width, height], bitmap } of what is lit, or both null
+//   clean(tell)                                  { bitmap } of the photo without noise, in the scale of light.js
 //   compare(recipe, index, lights, tell)         { methods: { words, light } by name }; `light` where `lights` says so
-//   tile(place, signal)                          a promise of a bitmap of the photo at full size, or of null (demo/tiles.py)
+//   tile(place, signal)                          a promise of { bitmap } of the photo at full size, or of one without (demo/tiles.py);
+//                                                with { clean: true } in the place, without noise
+//   glance(recipe)                               a promise of { found: { size, a } }, what marks its one subject, or of one without
 //   save(recipe, what, index, format, tell)      { step, share } of what is being done, { share, seconds } while
 //                                              it is received, then { file, name, bytes, loses: in words }
 //   readMask(File, tell)                         { share, seconds }, then { edit }
@@ -22,6 +25,8 @@ import { addressOf } from './queue.js';
 const PATIENCE = 120000;                     // milliseconds without a word
 const AGAIN = 1000;                          // until a question that broke off is asked again
 const unfinished = (said) => said.step !== undefined || said.share !== undefined || said.encoding !== undefined || (said.marks && !said.done && !said.error);
+const post = (path, data, signal) =>
+  fetch(addressOf(path), { signal, method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data) });
 const decoded = (blob) => createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
 
 // `queue` is that of queue.js; `most` is the largest file, in MB; `here(there)` is called when the server goes or comes back,
@@ -51,7 +56,7 @@ export function connect(queue, most, here) {
     try {
       const said = await data((sent) => { if (busy.get(kind) === question) { wait(question); take(question, sent); } }, abort.signal);
       if (busy.get(kind) !== question) return;
-      if (kind === 'exact') fetchExact(question, said);
+      if (pictures[kind]) fetchPicture(question, said);
       else question.event = queue.ask(kind, said, (answer) => take(question, answer));
     } catch (error) {
       if (error.name === 'AbortError') free(question);
@@ -108,25 +113,33 @@ export function connect(queue, most, here) {
   });
 
   // Not by Gradio's queue, which takes as long as rendering does (demo/frames.py).
-  async function fetchExact(question, data) {
+  const pictures = {
+    exact: (reply, bitmap) => ({ box: reply.headers.get('X-Box').split(',').map(Number), bitmap }),
+    clean: (reply, bitmap) => ({ bitmap }),
+  };
+  async function fetchPicture(question, data) {
     let said = { failed: true };             // the preview stays
     try {
-      const reply = await fetch(addressOf('exact'), {
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(data) });
+      const reply = await post(question.kind, data);
       if (reply.status === 410) said = { lost: true };
       else if (reply.status === 204) said = { box: null, bitmap: null };
-      else if (reply.ok) said = { box: reply.headers.get('X-Box').split(',').map(Number), bitmap: await decoded(await reply.blob()) };
+      else if (reply.ok) said = pictures[question.kind](reply, await decoded(await reply.blob()));
     } catch { said = { broken: true }; }
     take(question, said);
   }
 
-  // Many at a time, in any order, and none that must be told: where one is missing, the view is seen.
+  // Many at a time, in any order: where one is missing, the view is seen.
   async function tile(place, signal) {
     try {
-      const reply = await fetch(addressOf('tile'), { signal,
-        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ key, ...place }) });
-      return reply.ok ? await decoded(await reply.blob()) : null;
-    } catch { return null; }
+      const reply = await post('tile', { key, ...place }, signal);
+      return reply.ok ? { bitmap: await decoded(await reply.blob()) } : { lost: reply.status === 410 };
+    } catch { return {}; }
+  }
+  async function glance(recipe) {
+    try {
+      const reply = await post('glance', { key, recipe });
+      return reply.status === 200 ? { found: await reply.json() } : { lost: reply.status === 410 };
+    } catch { return {}; }
   }
 
   const sent = (file) => async (tell, signal) => {
@@ -142,7 +155,7 @@ export function connect(queue, most, here) {
         said.bitmap = await decoded(said.picture);
         if (question !== latest.get('open')) return;
         key = said.key;
-        for (const kind of ['edit', 'exact', 'compare']) drop(kind);  // of the old photo, which the server has dropped
+        for (const kind of ['edit', 'exact', 'clean', 'compare']) drop(kind);  // of the old photo, which the server has dropped
       }
       tell(said);
     });
@@ -164,8 +177,10 @@ export function connect(queue, most, here) {
     open,
     edit: (recipe, wanted, drawn, tell) => ask('edit', about({ recipe, wanted }), tell, drawn),
     exact: (recipe, tell) => ask('exact', about({ recipe }), tell),
+    clean: (tell) => ask('clean', about({}), tell),
     compare: (recipe, index, lights, tell) => ask('compare', about({ recipe, index, lights }), tell),
     tile,
+    glance,
     save,
     readMask: (file, tell) => ask('loadmask', sent(file), tell),
     resume: (known) => { key = known; },

@@ -13,10 +13,12 @@ export function cleared(canvas) {
   return context;
 }
 
+// To whole pixels, as tiles are laid: all pictures of a photo end alike.
 export function paint(context, picture, frame, photo) {
+  const [x, y, right, bottom] = [frame.x, frame.y, frame.x + frame.width, frame.y + frame.height].map(Math.round);
   context.imageSmoothingEnabled = frame.width < 6 * photo.width;   // far in, pixels are what one looks at
   context.imageSmoothingQuality = frame.width < 0.7 * photo.width ? 'high' : 'low';   // high takes ten times as long
-  context.drawImage(picture, 0, 0, photo.width, photo.height, frame.x, frame.y, frame.width, frame.height);
+  context.drawImage(picture, 0, 0, photo.width, photo.height, x, y, right - x, bottom - y);
 }
 
 export function pixelOf(event, canvas) {
@@ -37,6 +39,7 @@ export function createStage(store, views) {
   function pan(dx, dy, canvas) { store.set({ view: panned(store.state.view, store.state.photo, canvas, dx, dy) }); }
   function fit() { store.set({ view: WHOLE }); }
   const enlarged = (canvas = shownCanvas()) => enlargement(store.state.view, store.state.photo, canvas);
+  const canOwn = () => enlargement(WHOLE, store.state.photo, shownCanvas()) < 1;  // a smaller photo is never shown smaller than it fits
   function own(canvas = shownCanvas(), ...at) { if (store.state.photo) zoom(1 / enlarged(canvas), canvas, ...at); }
 
   let asked = false;
@@ -48,5 +51,5 @@ export function createStage(store, views) {
   store.subscribe(null, draw);
   document.addEventListener('fullscreenchange', draw);
 
-  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, enlarged, draw };
+  return { frameIn, placeAt, placeIn, zoom, pan, fit, own, canOwn, enlarged, draw };
 }

@@ -2,7 +2,7 @@
 // is shared. A value is never changed in place: a new one is set.
 
 import { areasKey, blank } from './recipe.js';
-import { CIRCLE, clamp } from './settings.js';
+import { CIRCLE, clamp, valueOf } from './settings.js';
 
 export function createStore(fields) {
   let state = Object.freeze({ ...fields }), changed = new Set(), telling = false;
@@ -37,19 +37,22 @@ export function createStore(fields) {
 }
 
 export const fieldsOf = (limits) => ({
-  photo: null,          // { bitmap, width, height, name, size: [width, height] of the file, source, picture, key }
+  photo: null,          // { bitmap, width, height, name, size: [width, height] of the file, source, picture, key,
+                        // denoise: how much denoising suits it }
   recipe: blank(limits),  // recipe.js; the history holds the same objects
   current: 0,           // which of its subjects is worked on
   past: [],             // [recipe, current] before each step
   future: [],           // likewise, of the steps taken back
   merging: '',          // the name of the last step, while those of the same name still join it
+  format: 'same',       // as what the lit photo is saved, a name of demo/editing.py
   saved: null,          // the recipe that was saved last, or that the photo came with
 
   marks: new Map(),     // areas by `areasKey` of a subject: { size, a, b, shares, part: [which, of how many] or null, edits: those that made them }
   shown: new Map(),     // by a subject's id: its latest light, until a newer one comes
   pending: null,        // { subjects } whose areas and lights are asked for
+  clean: null,          // the photo without noise, once a light needs it: a bitmap
   exact: null,          // the server's own frame of this recipe: { box, bitmap }, both null where nothing changes
-  compared: null,       // the last answer of Compare: { of, degree, lights, words }; both by method
+  compared: null,       // the last answer of Compare: { key, degree, denoise, lights, words }; both by method
 
   away: false,          // the server cannot be reached: true; 'renewed' where it serves another version of the page
   lost: false,          // the server does not know the photo any more: it is sent again
@@ -64,13 +67,17 @@ export const fieldsOf = (limits) => ({
 
   mode: 'select',       // or 'wipe' or 'compare'
   tool: 'subject',
+  join: true,           // how a shape joins a mask that has one: `JOINS`
   sizes: { circle: CIRCLE, brush: 0.06, erase: 0.06 },  // in short sides; the other tools have none
   showAreas: true,
+  alone: false,         // the mask is shown in the photo's place, white on black
+  colour: 'orange',     // of the areas, a name of settings.js
   holding: false,       // the original is shown while a button or key is held
   sliding: false,       // a slider is being moved: the areas are hidden
   space: false,         // held: every tool moves the photo
   stroke: null,         // what the hand is drawing: { tool, points, radius, add }
   pointerAt: null,      // where the brush would paint, in pixels of the canvas
+  glance: null,         // what a click there would select: { size, a }, or nobody knows
   cross: null,          // where a key would, [x, y] in the photo
   view: { scale: 1, x: 0.5, y: 0.5 },  // geometry.js
   split: null,          // where the line of "before and after" was put, from 0 (left) to 1; else it stands on the subject
@@ -82,9 +89,13 @@ export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
 export const isUnsaved = (state) => isMarked(state) && state.recipe !== state.saved;
 export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
-export const lightsOf = ({ recipe, shown }) =>
-  recipe.subjects.filter((each) => shown.has(each.id)).map((each) => [shown.get(each.id), each]);
-export const hasParts = (state) => state.mode === 'select' && !state.sizes[state.tool] && state.tool !== 'pan' &&
+export const lightsOf = ({ recipe, shown, photo, clean }) => recipe.subjects.filter((each) => shown.has(each.id))
+  .map((each) => [shown.get(each.id), { ...each, denoise: clean ? valueOf(each, 'denoise', photo) : 0 }]);
+// How what a tool draws joins the mask: true is added, false taken away, 'intersect' leaves what is in both; clicks add.
+export const JOINS = [true, false, 'intersect'];
+export const canJoin = ({ tool }) => ['circle', 'brush', 'gradient'].includes(tool);
+export const joinOf = (state) => (canJoin(state) ? !subjectOf(state).edits.length || state.join : state.tool !== 'erase');
+export const hasParts = (state) => state.mode === 'select' && ['subject', 'other', 'bounding_box'].includes(state.tool) &&
   subjectOf(state).edits.some((edit) => edit.tool === 'bounding_box' || (edit.tool === 'subject' && edit.add !== false));
 
 // Which of how many parts of what was clicked the subject is, from the smallest: as the server said, or from what it said

@@ -51,3 +51,13 @@ def degree(text: str) -> float:
 def fraction(text: str) -> float:
     """An argument type: a share."""
     return between(0, 1, text)
+
+
+def amount(text: str) -> float | None:
+    """An argument type: a share, or "auto", which is none."""
+    if text == "auto":
+        return None
+    try:
+        return fraction(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f'needs "auto" or a number from 0 to 1; got {text!r}') from None

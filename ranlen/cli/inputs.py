@@ -74,14 +74,16 @@ def read_edits(options: argparse.Namespace) -> None:
         return
     done = recipe.read_recipe(options.edits)
     if recipe.is_recipe(options.edits):
-        usual = {"degree": 1.0, "feather": None, "feather_side": None}
+        usual = {"degree": 1.0, "feather": None, "feather_side": None, "denoise": None}
         for name, value in (usual | {"model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}).items():
             if getattr(options, name, value) != value:
                 flag = name.replace("_", "-")
                 raise UsageError(f"{options.edits} is a recipe with settings of its own; leave out --{flag}")
-        options.model, options.backbone, options.degree = done.model, done.backbone, done.subjects[0].degree
+        options.model, options.backbone = done.model, done.backbone
+        options.degree, options.denoise = done.subjects[0].degree, done.subjects[0].denoise
     else:
-        own = recipe.Subject(done.subjects[0].edits, options.degree, options.feather, options.feather_side)
+        settings = (options.degree, options.feather, options.feather_side, options.denoise)
+        own = recipe.Subject(done.subjects[0].edits, *settings)
         done = recipe.Recipe((own,))
     options.recipe = done
 

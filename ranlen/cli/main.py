@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranlen.cli.arguments import OneLineParser, degree, fraction, numbers
+from ranlen.cli.arguments import OneLineParser, amount, degree, fraction, numbers
 from ranlen.cli.inputs import UsageError, asker, choose_device, find_subject, read_edits, read_inputs
 from ranlen.facts import (
     DEFAULT_BACKBONE,
@@ -92,6 +92,12 @@ def build_parser() -> argparse.ArgumentParser:
     region.add_argument("--grow", dest="feather_side", choices=SIDES, help=argparse.SUPPRESS)
     region.add_argument(
         "--degree", type=degree, default=1.0, metavar="D", help=f"how much light: 0 none to {MAX_DEGREE:g} [1]"
+    )
+    region.add_argument(
+        "--denoise",
+        type=amount,
+        metavar="auto|0..1",
+        help="how much of the noise goes where light comes [auto: as much as the photo needs]",
     )
     region.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
@@ -188,22 +194,38 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
     from ranlen.io import images
 
     images.format_of(job.output)  # an unwritable name is found out before the work is done
+    tell = show_share if enhancer is None and sys.stderr.isatty() else lambda share: None
     if options.recipe:
         from ranlen import recipe, retouch
 
         photo = images.read(job.photo)
         ask = asker(retouch.view(photo), "auto", options.device)
-        photo = recipe.light_subjects(photo, options.recipe, ask, enhancer or load(options))
+        photo = recipe.light_subjects(photo, options.recipe, ask, enhancer or load(options), tell)
     else:
         photo, mask = read_inputs(options, job.photo, job.mask)
         from ranlen import retouch
 
-        photo = retouch.light(photo, mask, enhancer or load(options), options.degree, in_place=True)
+        photo = retouch.light(
+            photo,
+            mask,
+            enhancer or load(options),
+            options.degree,
+            denoise=options.denoise,
+            in_place=True,
+            tell=tell,
+        )
     for remark in images.remarks(photo, images.format_of(job.output)):
         print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
     finish = images.writing(photo, job.output)
     del photo  # a JPEG's blocks take nine bytes a pixel while they are changed
     finish()
+
+
+def show_share(share: float) -> None:
+    """How far taking the noise out is, on a terminal, in one line that goes when it is done."""
+    bar = "=" * round(30 * share)
+    sys.stderr.write("\r\x1b[K" if share == 1 else f"\rnoise [{bar:<30}]")
+    sys.stderr.flush()
 
 
 def load(options: argparse.Namespace) -> Enhancer:
@@ -227,7 +249,7 @@ def run_compare(options: argparse.Namespace) -> None:
     photo, mask = read_inputs(options, options.photo, options.mask)
     device = choose_device(options.device)
     enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
-    results = retouch.compare(photo, mask, enhancers, options.degree)
+    results = retouch.compare(photo, mask, enhancers, options.degree, denoise=options.denoise)
     sheet.contact_sheet(results, mask).write(options.output)
 
 

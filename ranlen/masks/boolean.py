@@ -9,6 +9,8 @@ import numpy as np
 
 from ranlen.geometry import Pixel, Size
 
+FADED = 1 / 32  # a share of the light that nobody misses
+
 
 def resized(mask: np.ndarray, size: Size, *, wholly: bool = False) -> np.ndarray:
     """A mask at another size: a pixel is in it if half of it is, or only if all of it is.
@@ -55,6 +57,19 @@ def distance(mask: np.ndarray) -> np.ndarray:
     away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # OpenCV's last bits depend on where in memory the arrays lie. But squares of these distances are whole numbers.
     return np.sqrt(np.rint(away * away))
+
+
+def carried_on(shares: np.ndarray) -> np.ndarray:
+    """Shares (H, W) in [0, 1]; what has none gets the nearest place's, unless that one has all but faded."""
+    some = shares > 0
+    if some.all() or not some.any():
+        return shares
+    _, labels = cv2.distanceTransformWithLabels(
+        (~some).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of = np.zeros(labels.max() + 1, shares.dtype)
+    of[labels[some]] = np.where(shares > FADED, shares, 0)[some]
+    return np.where(some, shares, of[labels])
 
 
 def to_border(mask: np.ndarray) -> np.ndarray:

@@ -8,16 +8,19 @@ The page sends this list, a recipe holds it and the command line reads it; all d
     {"tool": "circle", "at": [x, y], "radius": r, "add": true}
     {"tool": "rectangle", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "brush", "points": [[x, y], ...], "radius": r, "add": true}
+    {"tool": "gradient", "from": [x, y], "to": [x, y], "add": true}
     {"tool": "mask", "size": [height, width], "bits": "...", "add": true, "found": false}
     {"tool": "invert"}
     {"tool": "grow", "by": r}
     {"tool": "fill"}
 
-with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases. The first
-three together are one question to a segmenter: which thing is under these clicks and not under those, within the last
-bounding box, and a larger or smaller part of it than that. Its answer lies beneath what the other tools draw. `circle`,
-`rectangle` and `brush` draw what they say, `mask` what a file held (see `pack`) and a segmenter had found, or not.
-`grow` below 0 shrinks, `fill` closes holes. Names of earlier versions are read, too (`facts.OLD_TOOLS`).
+with x in widths and y in heights of the photo, from 0 to 1, and r in short sides. `"add": false` erases; of what is
+drawn, `"add": "intersect"` leaves only what was marked before, too. The first three together are one question to a
+segmenter: which thing is under these clicks and not under those, within the last bounding box, and a larger or smaller
+part of it than that. Its answer lies beneath what the other tools draw. `circle`, `rectangle` and `brush` draw what
+they say, `gradient` all that lies behind its start, less and less from there to its end, `mask` what a file held (see
+`pack`) and a segmenter had found, or not. `grow` below 0 shrinks, `fill` closes holes. Names of earlier versions are
+read, too (`facts.OLD_TOOLS`).
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ import reprlib
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -37,8 +40,8 @@ from msgspec import Meta
 from ranlen.facts import CIRCLE_RADIUS, OLD_TOOLS
 from ranlen.geometry import Point, Size
 from ranlen.io.files import FileError, read_bytes, shown
-from ranlen.masks.boolean import distance, resized, without_holes
-from ranlen.masks.shapes import disc, rectangle, stroke
+from ranlen.masks.boolean import carried_on, distance, resized, without_holes
+from ranlen.masks.shapes import disc, gradient, rectangle, stroke
 
 MAX_EDITS = 1000
 MAX_POINTS = 20_000
@@ -60,7 +63,7 @@ class Edit(msgspec.Struct, frozen=True, tag_field="tool"):
     """One edit; a class for each tool, whose attributes are those of its JSON above."""
 
     def draw(self, core: np.ndarray) -> np.ndarray:
-        """The mask so far, booleans (H, W), as this edit leaves it."""
+        """The mask so far, see `rasterise`, as this edit leaves it."""
         return core
 
 
@@ -89,16 +92,18 @@ class Part(Prompt, frozen=True, tag="part"):
 
 
 class Mark(Edit, frozen=True, kw_only=True):
-    """An edit that marks a shape, or with `add` false erases it."""
+    """An edit that marks a shape; with `add` false it erases it, with "intersect" all else."""
 
-    add: bool = True
+    add: bool | Literal["intersect"] = True
 
     def draw(self, core: np.ndarray) -> np.ndarray:
         shape = self.shape(core.shape)
-        return core | shape if self.add else core & ~shape
+        if self.add == "intersect":
+            return np.minimum(core, shape)
+        return np.maximum(core, shape) if self.add else np.minimum(core, rest(shape))
 
     def shape(self, size: Size) -> np.ndarray:
-        """What is marked, booleans (H, W): nothing, unless a tool says so."""
+        """What is marked, like a mask: nothing, unless a tool says so."""
         return np.zeros(size, bool)
 
 
@@ -132,6 +137,16 @@ class Brush(Mark, frozen=True, tag="brush"):
         return stroke(size, [pixel(each, size) for each in self.points], self.radius * min(size))
 
 
+class Gradient(Mark, frozen=True, tag="gradient"):
+    """All on one side of a line through its start; it fades out straight to a line through its end."""
+
+    start: Place = msgspec.field(name="from")
+    end: Place = msgspec.field(name="to")
+
+    def shape(self, size: Size) -> np.ndarray:
+        return gradient(size, pixel(self.start, size), pixel(self.end, size))
+
+
 class Mask(Mark, frozen=True, tag="mask"):
     """What a file held, one bit a pixel, row by row, deflated (in JSON: base64); `found` where a segmenter found it."""
 
@@ -158,7 +173,7 @@ class Invert(Edit, frozen=True, tag="invert"):
     """Everything that was not marked."""
 
     def draw(self, core: np.ndarray) -> np.ndarray:
-        return ~core
+        return rest(core)
 
 
 class Grow(Edit, frozen=True, tag="grow"):
@@ -171,20 +186,23 @@ class Grow(Edit, frozen=True, tag="grow"):
             raise EditError(f"{EXPECTED['by']}; got 0")
 
     def draw(self, core: np.ndarray) -> np.ndarray:
-        if not core.any() or core.all():
+        inside = core > 0
+        if not inside.any() or inside.all():
             return core
         by = self.by * min(core.shape)
-        return distance(core) <= by if by > 0 else distance(~core) > -by
+        grown = distance(inside) <= by if by > 0 else distance(~inside) > -by
+        return grown if core.dtype == bool else grown * carried_on(core)
 
 
 class Fill(Edit, frozen=True, tag="fill"):
     """The mask without holes."""
 
     def draw(self, core: np.ndarray) -> np.ndarray:
-        return without_holes(core)
+        filled = without_holes(core > 0)
+        return filled if core.dtype == bool else np.where(core > 0, core, np.float32(filled))
 
 
-AnyEdit = Click | BoundingBox | Part | Circle | Rectangle | Brush | Mask | Invert | Grow | Fill
+AnyEdit = Click | BoundingBox | Part | Circle | Rectangle | Brush | Gradient | Mask | Invert | Grow | Fill
 TOOLS = {each.__struct_config__.tag: each for each in get_args(AnyEdit)}
 PROMPTS = tuple(name for name, each in TOOLS.items() if issubclass(each, Prompt))
 A_POINT = "a point is two numbers from 0 to 1"
@@ -195,7 +213,7 @@ EXPECTED = {  # of an attribute in JSON, for who got it wrong
     "to": A_POINT,
     "points": f'"points" is a list of 1 to {MAX_POINTS} points',
     "radius": '"radius" is above 0 and at most 2 short sides',
-    "add": '"add" is true or false',
+    "add": '"add" is true or false, or "intersect" where something is drawn',
     "larger": '"larger" is true or false',
     "found": '"found" is true or false',
     "by": '"by" is from -1 to 1 short sides, and not 0',
@@ -285,11 +303,20 @@ def read_json(path: Path) -> Any:
 
 
 def rasterise(edits: Sequence[Edit], size: Size, subject: np.ndarray | None = None) -> np.ndarray:
-    """Draw edits in order into booleans (H, W), over the subject (H, W) that a segmenter found, if any."""
+    """Draw edits in order, over the subject (H, W) that a segmenter found, if any.
+
+    Returns:
+        Booleans (H, W); with a gradient among them floats in [0, 1], how much of the light each place gets.
+    """
     core = np.zeros(size, bool) if subject is None else subject.copy()
     for edit in edits:
         core = edit.draw(core)
     return core
+
+
+def rest(core: np.ndarray) -> np.ndarray:
+    """All that a mask leaves."""
+    return ~core if core.dtype == bool else 1 - core
 
 
 def pack(core: np.ndarray, *, found: bool = False) -> dict[str, Any]:

@@ -6,9 +6,11 @@ Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
-from ranlen.masks.boolean import distance, resized
+from ranlen.masks.boolean import carried_on, distance, resized
 from ranlen.masks.shapes import disc as disc
 from ranlen.masks.shapes import ellipse as ellipse
 from ranlen.masks.shapes import rectangle as rectangle
@@ -47,9 +49,11 @@ class RegionMask:
     Attributes:
         tensor: (N, 2, H, W), floats in [0, 1]; channel 0 is Area A, channel 1 is Area A or B, as in Section 3.1.
             Between 0 and 1 a value is the share of the pixel that the area covers.
+        own_ramp: (N, 1, H, W) in [0, 1], the `ramp` where distances do not tell it, as of a gradient; otherwise none.
     """
 
     tensor: Tensor
+    own_ramp: Tensor | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.tensor.shape)
@@ -90,11 +94,19 @@ class RegionMask:
 
     def resize(self, size: Size) -> RegionMask:
         """The same areas at another (height, width)."""
-        return RegionMask(resize(self.tensor, size))
+        return self._each(lambda maps: resize(maps, size))
 
     def to(self, device: torch.device | str) -> RegionMask:
         """The same mask on another device."""
-        return RegionMask(self.tensor.to(device))
+        return self._each(lambda maps: maps.to(device))
+
+    def fading(self, share: Tensor) -> RegionMask:
+        """These areas with less light: what has a share (N, 1, H, W) below 1 of it lies in B, what has none in C."""
+        a, a_or_b = self.a * (share >= 1), self.tensor[:, 1:] * (share > 0)
+        return RegionMask(torch.cat([a, a_or_b], 1), self.ramp() * share)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> RegionMask:
+        return RegionMask(change(self.tensor), None if self.own_ramp is None else change(self.own_ramp))
 
     def normalised_distance(self) -> Tensor:
         """How far out a pixel lies, (N, 1, H, W), float32: from 0 at the edge of A to 1 at the edge of C.
@@ -107,7 +119,7 @@ class RegionMask:
         return torch.from_numpy(np.stack(distances))[:, None].to(within.device)
 
     def ramp(self) -> Tensor:
-        """1 in A, 0 in C, and linear in distance across B: (N, 1, H, W)."""
+        """1 in A, 0 in C, and linear in distance across B, unless it is the mask's own: (N, 1, H, W)."""
         return 1 - self._within_b[0]
 
     def feather_width(self) -> Tensor:
@@ -120,7 +132,8 @@ class RegionMask:
         inside = (self.tensor.detach() >= 0.5).cpu().numpy()
         within, widths = zip(*(_within_b(*areas) for areas in inside), strict=True)
         device = self.tensor.device
-        return torch.from_numpy(np.stack(within))[:, None].to(device), torch.tensor(widths).to(device)
+        distances = torch.from_numpy(np.stack(within))[:, None].to(device)
+        return distances if self.own_ramp is None else 1 - self.own_ramp, torch.tensor(widths).to(device)
 
     @classmethod
     def from_core(
@@ -135,7 +148,8 @@ class RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
 
         Args:
-            core: (H, W) booleans, True on the subject.
+            core: (H, W) booleans, True on the subject. Or floats in [0, 1], how much of the light each place gets: what
+                lies between fades by itself, as a gradient does, and is B; around what is above 0 lies the feather.
             feather: width of Area B as a fraction of the short side, in [0, 1].
             feather_px: the same in pixels of `core`; wins over `feather` when given.
             feather_side: where Area B lies: "out" around the core (dilation), "in" carved from it (erosion: it is the
@@ -150,6 +164,9 @@ class RegionMask:
         core = np.asarray(core)
         if core.ndim != 2 or core.size == 0:
             raise ValueError(f"a core is a boolean array (H, W); got shape {core.shape}")
+        values = core.astype(np.float32) if core.dtype.kind == "f" else None
+        if values is not None and not ((values >= 0) & (values <= 1)).all():
+            raise ValueError("a core of floats holds values in [0, 1] only, and no NaN")
         core = core.astype(bool)
         short = min(core.shape)
         if not (isinstance(feather, int | float) and 0 <= feather <= 1):  # which no NaN is
@@ -173,7 +190,11 @@ class RegionMask:
         outer = grown - (2.5 if scale < 1 else 0.0)
         a_or_b = outside <= outer if outer >= 0 else inside > -outer
         a = (inside > carved) & a_or_b
-        return cls(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
+        mask = cls(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
+        if values is None:
+            return mask
+        shares = cv2.resize(carried_on(values), core.shape[::-1], interpolation=cv2.INTER_AREA)
+        return mask.fading(torch.from_numpy(shares)[None, None])
 
     @classmethod
     def circle(cls, size: Size, center: Point, radius: float, outer: float) -> RegionMask:

@@ -1,6 +1,7 @@
-"""Shapes a hand can draw, as booleans (H, W). Sizes are (height, width), points are (x, y) in pixels.
+"""Shapes a hand can draw, as booleans (H, W), or floats where they fade.
 
-Pixel centres lie at half-integers. Nothing here needs torch, which takes two seconds to import.
+Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at half-integers. Nothing here needs
+torch, which takes two seconds to import.
 """
 
 from __future__ import annotations
@@ -67,6 +68,26 @@ def rectangle(size: Size, box: Box) -> np.ndarray:
     y0, y1 = sorted((box[1], box[3]))
     y, x = np.ogrid[: size[0], : size[1]]
     return (x + 0.5 >= x0) & (x + 0.5 <= x1) & (y + 0.5 >= y0) & (y + 0.5 <= y1)
+
+
+def gradient(size: Size, start: Point, end: Point) -> np.ndarray:
+    """Mark one side of a line, fading out towards another one.
+
+    Args:
+        size: (height, width) of the photo, in pixels.
+        start: (x, y) in pixels, up to where all is marked; both lines lie across the way from here to `end`.
+        end: (x, y) in pixels, from where on nothing is.
+
+    Returns:
+        Floats (H, W) in [0, 1], straight down from 1 to 0. It reaches both a pixel early, so that one from edge to edge
+        of the photo has some of all: whole, fading, and none.
+    """
+    across, down = end[0] - start[0], end[1] - start[1]
+    length = math.hypot(across, down) or 1.0
+    y, x = np.ogrid[: size[0], : size[1]]
+    along = ((x + 0.5 - start[0]) * across + (y + 0.5 - start[1]) * down) / length
+    rim = min(1.0, length / 3)
+    return np.clip((length - rim - along) / (length - 2 * rim), 0, 1).astype(np.float32)
 
 
 def stroke(size: Size, points: Sequence[Point], radius: float) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ranlen.geometry import Size
 from ranlen.masks.regions import RegionMask, resize, smoothstep
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails
+from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails, ramp_of
 from ranlen.models.meter import Exposure, LightMeter, mean_over
 from ranlen.rendering.fields import Illumination, LightField, expose
 
@@ -260,7 +260,7 @@ class Enhancer(nn.Module):
         mask = self.method.areas(mask)
         fade = None
         if self.meter is not None and self.method.spot:
-            fade = reaching(torch.ops.ranlen.smooth_ramp(mask), (detail.shape[-2], detail.shape[-1]))
+            fade = reaching(ramp_of(mask), (detail.shape[-2], detail.shape[-1]))
         return resize(image, size), with_small_subjects(mask, size), fade, detail
 
     def parts(self, image: Tensor, mask: Tensor, fade: Tensor | None, detail: Tensor) -> Parts:
@@ -295,4 +295,5 @@ class Enhancer(nn.Module):
             raise ValueError(f"{len(image)} images but {len(mask.tensor)} masks")
         if self.training:
             raise RuntimeError("the enhancer is in training mode; call .eval() once after building it")
-        return self(image, mask.tensor)
+        own = [] if mask.own_ramp is None else [smoothstep(mask.own_ramp)]
+        return self(image, torch.cat([mask.tensor, *own], 1))

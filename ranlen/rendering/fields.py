@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ranlen.facts import MAX_DEGREE
 from ranlen.masks.regions import resize
+from ranlen.rendering.noise import check_denoise, noise_shares, without_noise
 
 MAX_LOG_GAIN = 8.0  # 11.5 stops: more than any photo holds, and far from where exp overflows
 GREY = (0.2989, 0.587, 0.114)  # weights of a pixel's grey value
@@ -63,6 +64,10 @@ class LightField(ABC):
         """Light an image (N, 3, h, w) in [0, 1] of the maps' size, by the maps times a strength (N, 1 or 3, h, w)."""
 
     @abstractmethod
+    def log_gain(self) -> Tensor:
+        """What the darkest tones are multiplied by, as a log: (N, 1, h, w), a mean over the channels."""
+
+    @abstractmethod
     def times_alpha(self, alpha: float) -> LightField:
         """The paper's own control (Section 3.4): the whole predicted map times alpha, Area C included.
 
@@ -88,15 +93,22 @@ class ScaledField:
         protection = None if self.protection is None else change(self.protection)
         return ScaledField(self.field.with_maps(change(self.field.maps)), protection)
 
-    def relight(self, image: Tensor, attenuation: Tensor | None = None) -> Tensor:
+    def relight(
+        self, image: Tensor, attenuation: Tensor | None = None, clean: Tensor | None = None, denoise: float = 0.0
+    ) -> Tensor:
         """Light an image (N, 3, h, w) in [0, 1] of the maps' size; colours in shadows fade as these are lifted.
 
         Args:
             image: what to light.
             attenuation: (N, 1, h, w) in [0, 1], how much of the light each pixel may get; none for all.
+            clean: the image without noise, likewise (N, 3, h, w), or none.
+            denoise: how much of the noise goes, in [0, 1], where light is added.
         """
         field = self.field if attenuation is None else self.field.with_maps(self.field.maps * attenuation)
-        lit = field.relight(image, 1 - highlight_protection(image, self.protection))
+        strength = 1 - highlight_protection(image, self.protection)
+        if clean is not None:
+            image = without_noise(image, clean, noise_shares(field.log_gain(), denoise))
+        lit = field.relight(image, strength)
         return desaturate_shadows(image, lit, field.desaturation)
 
 
@@ -155,6 +167,9 @@ class Illumination(LightField):
     def relight(self, image: Tensor, strength: Tensor) -> Tensor:
         return expose(image, self.maps * strength, self.shoulder)
 
+    def log_gain(self) -> Tensor:
+        return self.maps.mean(1, keepdim=True)
+
     def times_alpha(self, alpha: float) -> Illumination:
         """S times alpha: the picture gets brighter as alpha falls (Fig. 8)."""
         if not (math.isfinite(alpha) and alpha > 0):
@@ -180,6 +195,10 @@ class Curves(LightField):
         for curve in (self.maps.unflatten(1, (-1, 3)) * strength[:, None]).unbind(1):
             image = image + curve * (image * image - image)
         return image
+
+    def log_gain(self) -> Tensor:
+        slopes = 1 - self.maps.clamp(max=0.99)  # of each curve at black
+        return slopes.log().unflatten(1, (-1, 3)).sum(1).mean(1, keepdim=True)
 
     def times_alpha(self, alpha: float) -> Curves:
         """The curve maps times alpha: the picture gets brighter as alpha rises."""
@@ -243,7 +262,15 @@ def desaturate_shadows(image: Tensor, lit: Tensor, much: Tensor | float = 1.0) -
     return lit + much * lifted * (SHADOW / (before + SHADOW)) * (after - lit)
 
 
-def render(field: LightField, image: Tensor, degree: float = 1.0, attenuation: Tensor | None = None) -> Tensor:
+def render(
+    field: LightField,
+    image: Tensor,
+    degree: float = 1.0,
+    attenuation: Tensor | None = None,
+    *,
+    clean: Tensor | None = None,
+    denoise: float = 0.0,
+) -> Tensor:
     """Light an image with a field of any size; differentiable, and the reference that `fullsize` is held to.
 
     The degree applies at the field's size: enlarging is the last thing that happens to a light.
@@ -253,6 +280,8 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, attenuation: T
         image: (N, 3, H, W) in [0, 1], on the field's device.
         degree: how much of the light, in [0, 2]: 0 none, 1 as trained.
         attenuation: (N, 1, h, w) in [0, 1], or none: how much of the light each place may get; 0 means untouched.
+        clean: the image without noise (N, 3, H, W), or none.
+        denoise: how much of its noise goes as light comes, in [0, 1].
 
     Returns:
         The lit image (N, 3, H, W) in [0, 1].
@@ -262,4 +291,5 @@ def render(field: LightField, image: Tensor, degree: float = 1.0, attenuation: T
     """
     size = (image.shape[-2], image.shape[-1])
     scaled = field.at_degree(check_degree(degree)).each(lambda maps: resize(maps, size))
-    return scaled.relight(image, None if attenuation is None else resize(attenuation, size))
+    attenuation = None if attenuation is None else resize(attenuation, size)
+    return scaled.relight(image, attenuation, clean, check_denoise(denoise))

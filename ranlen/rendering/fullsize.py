@@ -21,17 +21,17 @@ from functools import partial
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from ranlen.geometry import Size
 from ranlen.masks.regions import resize
 from ranlen.rendering.enlarge import Enlarged, between
 from ranlen.rendering.fields import GREY, SHADOW, Illumination, LightField, ScaledField, check_degree
+from ranlen.rendering.noise import Clean, Noise, check_denoise, take_noise
+from ranlen.rendering.on_device import light_on_device
 
 BAND = 3 << 14  # pixels in a band: 600 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time
-STRIP = 1 << 20  # pixels in a strip on a GPU
 
 
 def render_pixels(
@@ -40,6 +40,8 @@ def render_pixels(
     degree: float = 1.0,
     attenuation: Tensor | None = None,
     *,
+    clean: Clean | None = None,
+    denoise: float = 0.0,
     in_place: bool = False,
 ) -> np.ndarray:
     """Light a whole photo; where the attenuation map is 0 it is not touched, to the byte.
@@ -49,6 +51,8 @@ def render_pixels(
         pixels: (H, W, 3), uint8 or uint16.
         degree: as in `fields.render`.
         attenuation: (1, 1, h, w), as in `fields.render`; on the CPU, or where the field is.
+        clean: all that the light reaches without its noise, or none.
+        denoise: as in `fields.render`.
         in_place: `pixels` may be written over, which saves as much memory.
 
     Returns:
@@ -60,16 +64,19 @@ def render_pixels(
     lit = pixels
     if not (in_place and pixels.flags.writeable):
         lit = np.empty_like(pixels) if attenuation is None else pixels.copy()
-    rows, cols = _reached(size, attenuation)
+    rows, cols = reached(size, attenuation)
     if not rows or not cols:
         return lit
+    noise = (
+        None if not check_denoise(denoise) or clean is None else Noise(clean, denoise, _attenuated(scaled, attenuation))
+    )
     if field.maps.is_cuda:
-        _light_on_device(scaled.rows(slice(None)), attenuation, pixels, lit, rows, cols)
+        light_on_device(scaled.rows(slice(None)), attenuation, noise, pixels, lit, rows, cols)
         return lit
     threads = max(1, min(cv2.getNumThreads(), len(rows) * len(cols) // (4 * BAND)))
     parts = [rows[len(rows) * i // threads : len(rows) * (i + 1) // threads] for i in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda part: _light_rows(scaled, attenuation, pixels, lit, part), parts))
+        list(pool.map(lambda part: _light_rows(scaled, attenuation, noise, pixels, lit, part), parts))
     return lit
 
 
@@ -91,8 +98,21 @@ class ScaledRows:
         return self.whole.each(lambda maps: maps[:, :, rows])
 
 
+def _attenuated(scaled: ScaledRows, attenuation: Tensor | None) -> LightField:
+    """A field times its degree and an attenuation map."""
+    field = scaled.rows(slice(None)).field
+    if attenuation is None:
+        return field
+    return field.with_maps(resize(field.maps, (attenuation.shape[2], attenuation.shape[3])) * attenuation)
+
+
 def _light_rows(
-    scaled: ScaledRows, attenuation: Tensor | None, pixels: np.ndarray, lit: np.ndarray, rows: range
+    scaled: ScaledRows,
+    attenuation: Tensor | None,
+    noise: Noise | None,
+    pixels: np.ndarray,
+    lit: np.ndarray,
+    rows: range,
 ) -> None:
     """Light some rows of `pixels` into `lit`, strip by strip and band by band."""
     size = (pixels.shape[0], pixels.shape[1])
@@ -114,12 +134,14 @@ def _light_rows(
         part = scaled.rows(between(strip, height, size))
         light = Enlarged(part.field.maps, strip, height, size, cols, factor)
         protection = None if part.protection is None else Enlarged(part.protection, strip, height, size, cols)
+        shares = noise.enlarged(strip, size, cols) if noise else None
         deep = max(1, BAND // len(cols))
         for first in range(0, len(strip), deep):
             band = strip[first : first + deep]
             where = (slice(band.start, band.stop), slice(cols.start, cols.stop))
             planes = buffers[:, : 3 * len(band) * len(cols)].reshape(5, 3, len(band), len(cols))
-            _light_band(law, light, protection, through, muted, band, pixels[where], lit[where], planes)
+            quiet = (noise.clean.within(band, cols), shares) if noise and shares else None
+            _light_band(law, light, protection, through, quiet, muted, band, pixels[where], lit[where], planes)
 
 
 Law = Callable[[np.ndarray, Enlarged, range, np.ndarray, np.ndarray, np.ndarray, float], None]
@@ -130,6 +152,7 @@ def _light_band(
     light: Enlarged,
     protection: Enlarged | None,
     through: Enlarged | None,
+    quiet: tuple[np.ndarray, Enlarged] | None,
     muted: float,
     band: range,
     pixels: np.ndarray,
@@ -146,6 +169,8 @@ def _light_band(
     strength = _unprotected(levels, strength, other[:1], peak, protection, band)
     if through is not None:
         strength *= through.read(band, other[:1])
+    if quiet is not None:
+        take_noise(image, *quiet, band, maps[:2], other, before[0], peak)
     if muted:
         _grey(image, before[0], 1 / peak, SHADOW)
     law(image, light, band, maps, strength, other, peak)
@@ -283,43 +308,12 @@ def _grey(image: np.ndarray, out: np.ndarray, scale: float, plus: float) -> None
     cv2.scaleAdd(image[2], scale * GREY[2], out, dst=out)
 
 
-def _light_on_device(
-    scaled: ScaledField, attenuation: Tensor | None, pixels: np.ndarray, lit: np.ndarray, rows: range, cols: range
-) -> None:
-    """The same on the GPU where the field is, in strips of torch."""
-    size = (pixels.shape[0], pixels.shape[1])
-    peak = float(np.iinfo(pixels.dtype).max)
-    step = max(1, STRIP // len(cols))
-    for top in range(rows.start, rows.stop, step):
-        part = (slice(top, min(top + step, rows.stop)), slice(cols.start, cols.stop))
-        image = torch.from_numpy(pixels[part].astype(np.float32)).to(scaled.field.maps.device)
-        image = image.permute(2, 0, 1)[None] / peak
-        through = None if attenuation is None else sample(attenuation, size, *part)
-        image = scaled.each(partial(sample, size=size, rows=part[0], cols=part[1])).relight(image, through)
-        lit[part] = (image[0].permute(1, 2, 0) * peak).round().clamp(0, peak).cpu().numpy().astype(pixels.dtype)
-
-
-def sample(maps: Tensor, size: Size, rows: slice, cols: slice) -> Tensor:
-    """The part [rows, cols] of maps (N, K, h, w) enlarged bilinearly to `size`, without enlarging the rest."""
-    low, high, weight = _neighbours(maps.shape[-2], size[0], rows, maps.device)
-    maps = torch.lerp(maps[:, :, low], maps[:, :, high], weight[:, None])
-    low, high, weight = _neighbours(maps.shape[-1], size[1], cols, maps.device)
-    return torch.lerp(maps[..., low], maps[..., high], weight)
-
-
-def _neighbours(small: int, large: int, part: slice, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """For each pixel of a part of the large axis: the two nearest cells of the small one, and the second's weight."""
-    at = ((torch.arange(part.start, part.stop, device=device) + 0.5) * (small / large) - 0.5).clamp(0, small - 1)
-    low = at.floor().long()
-    return low, (low + 1).clamp(max=small - 1), (at - low).float()
-
-
 def _shrunk(maps: Tensor, size: Size) -> Tensor:
     """Maps no larger than the photo, as `fields.render` has them."""
     return resize(maps, (min(maps.shape[-2], size[0]), min(maps.shape[-1], size[1])))
 
 
-def _reached(size: Size, attenuation: Tensor | None) -> tuple[range, range]:
+def reached(size: Size, attenuation: Tensor | None) -> tuple[range, range]:
     """The rows and columns of a photo within which light may fall."""
     if attenuation is None:
         return range(size[0]), range(size[1])

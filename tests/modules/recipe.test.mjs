@@ -2,29 +2,29 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { adopt, blank, plain } from '../../demo/page/recipe.js';
-import { limitsOf } from '../../demo/page/settings.js';
+import { limitsOf, valueOf } from '../../demo/page/settings.js';
 import { limits, prompt, stroke } from './limits.mjs';
 
 test('the table says what is blank', () => {
-  assert.deepEqual(plain(blank(limits)), { ranlen: 2, backbone: 'first', subjects: [{ edits: [], degree: 1, feather: 0.1, feather_side: null }] });
+  assert.deepEqual(plain(blank(limits)), { ranlen: 2, backbone: 'first', subjects: [{ edits: [], degree: 1, feather: 0.1, denoise: null, feather_side: null }] });
 });
 
 test('what is saved is read as it was', () => {
   const saved = { ranlen: 2, backbone: 'second', subjects: [
-    { edits: [stroke], degree: 0.25, feather: 0.6, feather_side: 'in' }, { edits: [prompt], degree: 2, feather: 0, feather_side: null }] };
+    { edits: [stroke], degree: 0.25, feather: 0.6, denoise: 0.5, feather_side: 'in' }, { edits: [prompt], degree: 2, feather: 0, denoise: null, feather_side: null }] };
   assert.deepEqual(plain(adopt(JSON.parse(JSON.stringify(saved)), limits)), saved);
 });
 
 test('older files are read: a plain list of edits, and subjects without settings', () => {
-  assert.deepEqual(plain(adopt([stroke], limits)).subjects, [{ edits: [stroke], degree: 1, feather: 0.1, feather_side: null }]);
-  assert.deepEqual(plain(adopt({ subjects: [{ edits: [prompt] }] }, limits)).subjects, [{ edits: [prompt], degree: 1, feather: 0.04, feather_side: null }]);
+  assert.deepEqual(plain(adopt([stroke], limits)).subjects, [{ edits: [stroke], degree: 1, feather: 0.1, denoise: null, feather_side: null }]);
+  assert.deepEqual(plain(adopt({ subjects: [{ edits: [prompt] }] }, limits)).subjects, [{ edits: [prompt], degree: 1, feather: 0.04, denoise: null, feather_side: null }]);
   assert.equal(adopt({ subjects: [{ edits: [prompt], feather: null }] }, limits).subjects[0].feather, 0.04);
 });
 
 test('older files are read: words that have changed', () => {
   const before = { ranlen: 1, subjects: [{ edits: [{ tool: 'click', at: [0, 0] }, prompt], transition: 0.3, grow: 'in' }] };
   assert.deepEqual(plain(adopt(before, limits)), { ranlen: 2, backbone: 'first', subjects: [
-    { edits: [{ tool: 'circle', at: [0, 0] }, prompt], degree: 1, feather: 0.3, feather_side: 'in' }] });
+    { edits: [{ tool: 'circle', at: [0, 0] }, prompt], degree: 1, feather: 0.3, denoise: null, feather_side: 'in' }] });
 });
 
 test('settings are kept within their limits, subjects within their number', () => {
@@ -45,10 +45,16 @@ test('subjects are told apart, however alike', () => {
   assert.notEqual(subjects[0].id, subjects[1].id);
 });
 
+test('what a subject leaves open is what suits the photo', () => {
+  const [open, set] = [null, 0.2].map((denoise) => ({ ...blank(limits).subjects[0], denoise }));
+  assert.deepEqual([open, set].map((each) => valueOf(each, 'denoise', { denoise: 0.5 })), [0.5, 0.2]);
+  assert.equal(valueOf(open, 'denoise', null), 0);
+});
+
 test('the table takes its limits from the server and adds how they are shown', () => {
   const { degree, feather } = limits.settings;
   assert.deepEqual([degree.default, degree.found, degree.max, degree.most, degree.scale], [1, 1, 2, 2, 1]);
   assert.deepEqual([feather.default, feather.found, feather.max, feather.most, feather.scale], [0.1, 0.04, 1, 0.4, 100]);
-  const wider = limitsOf({ settings: { degree: { default: 0.5, min: 0, max: 3 }, feather: { default: 0.2, min: 0, max: 1 } } });
+  const wider = limitsOf({ settings: { degree: { default: 0.5, min: 0, max: 3 }, feather: { default: 0.2, min: 0, max: 1 }, denoise: { default: null, min: 0, max: 1 } } });
   assert.deepEqual([wider.settings.degree.most, wider.settings.feather.found], [3, 0.2]);
 });

@@ -58,6 +58,7 @@ def test_a_recipe_is_repeated_by_the_page_and_by_the_command_line(visit, balls, 
     exact(page, lambda: page.press("input[type=number][data-of=degree]", "Enter"))
     page.click("summary")
     recipe, mask, result = (save(page, f"[data-act={act}]:visible") for act in ("saverecipe", "savemask", "save"))
+    assert "Saved" in page.inner_text(".rl-toast")
     assert (recipe.suggested_filename, mask.suggested_filename) == ("balls_recipe.json", "balls_mask.png")
     lit = images.read(result.path()).pixels
     recipe.save_as(tmp_path / "s.json")
@@ -70,7 +71,7 @@ def test_a_recipe_is_repeated_by_the_page_and_by_the_command_line(visit, balls, 
 
     again = visit()
     upload(again, balls)
-    exact(again, lambda: again.set_input_files(".rl-recipefile", tmp_path / "s.json"))
+    exact(again, lambda: again.set_input_files("#photo", tmp_path / "s.json"))
     assert np.array_equal(pixels(again), lit)
     before = shares(again)
     again.set_input_files(".rl-maskfile", tmp_path / "m.png")

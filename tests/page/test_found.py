@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from tests.browser import DESKTOP, IN_BROWSER, exact, pixels, place, upload
+from tests.browser import DESKTOP, EDITOR, IN_BROWSER, exact, pixels, place, upload
 from tests.serving import started
 
 pytestmark = [*IN_BROWSER, pytest.mark.slow]
@@ -21,6 +22,16 @@ def test_one_click_finds_the_ball_by_sam(browser, balls):
         assert "MobileSAM, which comes with RANLEN" in page.text_content(".rl-finder")
         upload(page, balls)
         dark = pixels(page)
+        page.mouse.move(*place(page, 130 / 400, 0.5))
+        page.wait_for_function(
+            f"() => {EDITOR}.glance()", timeout=60_000
+        )  # what a click here would select, and nothing more
+        (line,) = page.evaluate(f"() => {EDITOR}.glance().a")
+        assert cv2.contourArea(np.array(line).reshape(-1, 2)) == pytest.approx(np.pi * 55**2, rel=0.1)
+        assert (pixels(page) == dark).all()
+        assert page.evaluate(f"() => {EDITOR}.recipe().subjects[0].edits") == []
+        page.mouse.move(*place(page, 0.5, 0.9))
+        assert page.evaluate(f"() => {EDITOR}.glance()") is None
         exact(page, lambda: page.mouse.click(*place(page, 130 / 400, 0.5)))
         lit = (pixels(page) != dark).any(2)
         assert page.input_value("input[type=number][data-of=feather]") == "2"  # narrow: it has a border of its own

@@ -117,6 +117,7 @@ def test_what_cannot_be_done_cannot_be_pressed(visit, photo):
     upload(page, photo)
     assert page.is_disabled("#save")
     assert page.is_enabled("[data-tool=brush]")
+    assert page.is_disabled("[data-act=own]")  # it is shown larger than that already
     before = pixels(page)
     page.keyboard.press("Control+s")
     assert np.array_equal(pixels(page), before)

@@ -23,7 +23,8 @@ def frame_of(photo, page):
     """The server's own picture of what the page says was done."""
     done = parse_recipe(page.evaluate(f"() => {EDITOR}.recipe()"))
     session = editing.open_photo(photo)
-    return editing.light_subjects(session, done, session.view, models.segmenter()[0], models.load).pixels
+    lights = editing.lights_of(session, done, models.segmenter()[0], models.load)
+    return editing.render_view(session, lights).pixels
 
 
 def shows_its_frame(page, photo):
@@ -194,11 +195,16 @@ def test_another_photo_is_asked_about_before_work_goes(visit, balls, photo):
     page.set_input_files("#photo", balls)
     page.click(".rl-ask >> text=Stay")
     assert page.evaluate(f"() => {EDITOR}.recipe()") == done
+    page.click("summary")
+    page.select_option("#rl-format", "tiff16")
+    assert kept(page) == 1
+    page.reload()
+    page.wait_for_selector(".rl-there")
     page.set_input_files("#photo", balls)
     page.wait_for_selector("text=What you did to evening.png is not saved")
     with page.expect_download() as download:
         page.click(".rl-ask >> text=Save first")
-    assert download.value.suggested_filename == "evening_ranlen.png"
+    assert download.value.suggested_filename == "evening_ranlen.tif"  # as was chosen, also before the page was loaded
     page.wait_for_selector(".rl-name:has-text('balls.png')")
     click(page)
     save(page)

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tests.browser import EDITOR, IN_BROWSER, click, drag, idle, pixels, place, shares, upload
+from tests.browser import EDITOR, IN_BROWSER, click, drag, idle, pixels, place, save, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -123,6 +123,57 @@ def test_parts_say_where_they_stand_end_at_their_ends_and_a_run_is_one_step(visi
     idle(page)
     assert page.inner_text(".rl-part") == "3 of 5"
     assert shares(page) == before
+
+
+def marks(page):
+    return page.evaluate(f"() => {EDITOR}.recipe().subjects[0].edits")
+
+
+def test_a_gradient_fades_and_what_is_drawn_joins_the_mask_in_three_ways(visit, photo):
+    page = visit()
+    upload(page, photo)
+    before = pixels(page)
+    page.keyboard.press("g")
+    page.mouse.click(*place(page, 0.5, 0.5))
+    assert page.inner_text(".rl-toast") == "Drag from full light to none."
+    assert page.is_disabled("[data-join='2']")  # nothing is marked that it could be in, too
+    page.keyboard.press("d")
+    drag(page, (0.2, 0.5), (0.8, 0.5))
+    (first,) = marks(page)
+    assert (first["tool"], first["add"]) == ("gradient", True)
+    assert re.match(r"Area A (19|20|21) % · B (59|60) %", shares(page))
+    gain = (pixels(page) - before).sum(2).mean(0)
+    assert gain[:60].min() > gain[200] > gain[280]
+    assert not gain[321:].any()
+    whole = share_of_a(shares(page))
+    save(page, "[data-act=savemask]:visible")
+    assert "where the gradient fades is not in it" in page.inner_text(".rl-toast")
+    page.click("[data-tool=circle]")
+    page.click("[data-join='2']")
+    page.mouse.click(*place(page, 0.3, 0.5))
+    idle(page)
+    assert [each["add"] for each in marks(page)] == [True, "intersect"]
+    both = share_of_a(shares(page))
+    assert 0 < both < whole
+    page.mouse.click(*place(page, 0.01, 0.5), button="right")
+    idle(page)
+    assert [each["add"] for each in marks(page)] == [True, "intersect", False]
+    assert share_of_a(shares(page)) < both
+    page.focus(".rl-main")
+    for expected in ("0", "1", "2"):  # in turn, and around
+        page.keyboard.press("d")
+        assert page.get_attribute(f"[data-join='{expected}']", "aria-pressed") == "true"
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    idle(page)
+    assert share_of_a(shares(page)) == whole
+    page.keyboard.press("g")
+    for keys in ("ArrowLeft", "Enter", "ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
+        page.keyboard.press(keys)
+    idle(page)
+    last = marks(page)[-1]
+    assert (last["tool"], last["add"]) == ("gradient", "intersect")
+    assert last["to"][0] > last["from"][0]
 
 
 def test_a_box_is_a_question_too_and_its_answer_has_parts(visit, photo):

@@ -1,0 +1,115 @@
+"""Noise goes as light comes: how much of it, and taking it out of pixels. What finds it is `ranlen.denoise`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranlen.geometry import Size
+from ranlen.rendering.enlarge import Enlarged, between
+
+if TYPE_CHECKING:
+    from ranlen.rendering.fields import LightField
+
+# How fast it goes where light is added. Of grain less, for it may be skin or hair; of its colour all.
+GRAIN, COLOUR = 2.0, 8.0
+
+
+def check_denoise(denoise: float) -> float:
+    """Return how much noise goes where that makes sense, or raise ValueError."""
+    if not (isinstance(denoise, int | float) and 0 <= denoise <= 1):  # which no NaN is
+        raise ValueError(f"denoise is a number from 0 (the noise stays) to 1; got {denoise}")
+    return denoise
+
+
+def noise_shares(log_gain: Tensor, denoise: float) -> Tensor:
+    """How much of their grain, and of the colour of their noise, places lose: (N, 2, h, w) in [0, 1).
+
+    1 - gain^(-c denoise): nothing where no light is added, and the more the more there is. With c denoise = 1 the light
+    brings up no noise: there is as much as before.
+
+    Args:
+        log_gain: (N, 1, h, w), of a field times degree and attenuation, see `LightField.log_gain`.
+        denoise: in [0, 1].
+    """
+    much = log_gain.new_tensor((GRAIN, COLOUR)).view(1, 2, 1, 1) * denoise
+    return 1 - torch.exp(-much * log_gain.clamp(min=0))
+
+
+def without_noise(image: Tensor, clean: Tensor, shares: Tensor) -> Tensor:
+    """An image (N, 3, h, w) on the way to a clean one: its grain and its colours by the two `noise_shares`."""
+    noise = clean - image
+    grain = noise.mean(1, keepdim=True)
+    return (image + shares[:, :1] * grain + shares[:, 1:] * (noise - grain)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A part of a photo without its noise, for every light and every degree.
+
+    Attributes:
+        pixels: (h, w, 3) uint16, 65535 is white: finer than a file of 8 bits, for light will stretch the dark.
+        top: the photo's row that is its first.
+        left: the photo's column that is its first.
+    """
+
+    pixels: np.ndarray
+    top: int = 0
+    left: int = 0
+
+    def within(self, rows: range, cols: range) -> np.ndarray:
+        """The pixels at some rows and columns of the photo.
+
+        Raises:
+            ValueError: not all of them are here.
+        """
+        if not (
+            self.top <= rows.start
+            and rows.stop <= self.top + self.pixels.shape[0]
+            and self.left <= cols.start
+            and cols.stop <= self.left + self.pixels.shape[1]
+        ):
+            raise ValueError("the light reaches beyond the part that was cleaned of noise; clean that part, too")
+        return self.pixels[rows.start - self.top : rows.stop - self.top, cols.start - self.left : cols.stop - self.left]
+
+
+class Noise:
+    """What is taken out of a photo's noise: towards the clean pixels, by the shares of a light (N = 1)."""
+
+    def __init__(self, clean: Clean, denoise: float, light: LightField) -> None:
+        self.clean = clean
+        self.denoise = denoise
+        self.shares = noise_shares(light.log_gain(), denoise)
+
+    def enlarged(self, rows: range, size: Size, cols: range) -> Enlarged:
+        """The shares at some rows and columns of a photo."""
+        height = self.shares.shape[2]
+        return Enlarged(self.shares[:, :, between(rows, height, size)], rows, height, size, cols)
+
+
+def take_noise(
+    image: np.ndarray,
+    clean: np.ndarray,
+    light_shares: Enlarged,
+    band: range,
+    shares: np.ndarray,
+    noise: np.ndarray,
+    grain: np.ndarray,
+    peak: float,
+) -> None:
+    """`without_noise` of levels in place; `clean` is (n, W, 3) uint16."""
+    light_shares.read(band, shares)
+    for plane, channel in zip(noise, clean.transpose(2, 0, 1), strict=True):
+        np.multiply(channel, np.float32(peak / 65535), out=plane)
+    noise -= image
+    np.mean(noise, axis=0, out=grain)
+    noise -= grain
+    noise *= shares[1]
+    image += noise
+    grain *= shares[0]
+    image += grain
+    np.clip(image, 0, peak, out=image)
