@@ -25,7 +25,7 @@ CLICKS = 2
 
 
 def examples(segmenter, pixels: np.ndarray, truth: np.ndarray, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each light and click (looks (K, 3), IoUs (K,)) of SAM's masks; empty masks look like nothing, zeros."""
+    """For each light and click (looks (K, F), IoUs (K,)) of SAM's masks, if none is empty."""
     found = []
     for darken in LIGHTS.values():
         prepared = segmenter.prepare(Photo(darken(pixels, np.random.default_rng((0, number)))))
@@ -33,10 +33,11 @@ def examples(segmenter, pixels: np.ndarray, truth: np.ndarray, number: int) -> l
             click = first_click(truth, np.random.default_rng((seed, number)))
             prompts = Prompts(inside=(click,))
             with torch.inference_mode():
-                masks = segmenter._seen(prepared, prompts, several=True)[1] > 0
-            at, meant = clicked(prepared, prompts), boolean.resized(piece(truth, click), masks.shape[1:])
-            looks = np.array([parts.looks(mask, at) if mask.any() else (0, 0, 0) for mask in masks])
-            found.append((looks, np.array([iou(mask, meant) for mask in masks])))
+                _, logits = segmenter._seen(prepared, prompts, several=True)
+            if (logits > 0).any((1, 2)).all():
+                at, meant = clicked(prepared, prompts), boolean.resized(piece(truth, click), logits.shape[1:])
+                looks = np.array([parts.looks(each, at) for each in logits])
+                found.append((looks, np.array([iou(each > 0, meant) for each in logits])))
     return found
 
 
@@ -60,7 +61,7 @@ def fit(looks: torch.Tensor, overlaps: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+", help="each holds image/ and mask/")
-    parser.add_argument("--photos", type=int, default=74, help="how many to learn on")
+    parser.add_argument("--photos", type=int, default=200, help="how many to learn on")
     options = parser.parse_args()
     files = shuffled(pairs(options.folders))[KEPT : KEPT + options.photos]
     if not files:
@@ -72,7 +73,7 @@ def main() -> None:
     looks, overlaps = (torch.tensor(np.array(values)) for values in zip(*found, strict=True))
     weights = fit(looks, overlaps)
     picked = overlaps.gather(1, (looks @ weights).argmax(1, keepdim=True))
-    print("SOLID, FRAMED, LARGE = " + ", ".join(f"{weight:.1f}" for weight in weights))
+    print("SOLID, FRAMED, LARGE, STABLE = " + ", ".join(f"{weight:.2f}" for weight in weights))
     print(f"mean IoU {picked.mean():.3f} of at most {overlaps.amax(1).mean():.3f} on {len(files)} photos")
 
 

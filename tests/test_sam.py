@@ -78,8 +78,16 @@ def test_a_mask_of_two_things_is_not_one_of_the_clicked_thing():
     masks[1, 60:120, 160:220] = 9
     assert parts.choose(masks) == parts.choose(masks, (180, 80)) == 1
     assert parts.choose(masks, (110, 70)) == 0
-    assert parts.looks(masks[1] > 0, (180, 80))[0] == 0.8
-    assert parts.looks(masks[1] > 0, (0, 0))[0] == 0
+    assert parts.looks(masks[1], (180, 80))[0] == pytest.approx(0.8, abs=0.01)  # the brush is round, corners are not
+    assert parts.looks(masks[1], (0, 0))[0] == 0
+
+
+def test_a_small_thing_and_its_part_compare_as_large_ones_do():
+    near = boxes((40, 20, 200, 180), (60, 60, 140, 140))
+    far = boxes((40, 20, 80, 60), (60, 30, 80, 50))
+    near[0, 60:140, 200:230] = far[0, 30:50, 80:88] = 9
+    gains = [parts.score(large, None) - parts.score(small, None) for large, small in (near, far)]
+    assert gains[0] == pytest.approx(gains[1], abs=0.05)
 
 
 def test_the_clicked_cell_is_told_where_one_click_is_all(random_sam):

@@ -225,5 +225,5 @@ def vit(kind: Kind) -> torch.nn.Module:
         raise SegmenterError("a ViT checkpoint of SAM needs a package: pip install segment-anything")
     package = ModuleType("ranlen.segment.segment_anything")
     package.__path__ = found.submodule_search_locations
-    sys.modules.setdefault(package.__name__, parts)
+    sys.modules.setdefault(package.__name__, package)
     return import_module(f"{package.__name__}.build_sam").sam_model_registry[kind]().image_encoder
