@@ -17,7 +17,7 @@ import numpy as np
 
 from ranlen.geometry import Pixel
 
-SOLID, FRAMED, LARGE, STABLE = 2.2, -4.3, 0.76, 1.6  # weights of what `looks` returns; only their ratios matter
+SOLID, FRAMED, LARGE, STABLE = 2.1, -4.4, 0.79, 1.6  # weights of what `looks` returns; only their ratios matter
 BRUSH = 0.08  # diameter, in sides of a square as large as the mask: ragged is what it cannot fill
 
 
