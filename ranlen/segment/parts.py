@@ -18,6 +18,8 @@ import numpy as np
 from ranlen.geometry import Pixel
 
 SOLID, FRAMED, LARGE, STABLE = 2.1, -4.4, 0.79, 1.6  # weights of what `looks` returns; only their ratios matter
+UNSTABLE = 0.3  # a mask of which less stays is taken last: it is dots, not a thing
+LAST = 100.0  # off the score of those
 BRUSH = 0.08  # diameter, in sides of a square as large as the mask: ragged is what it cannot fill
 
 
@@ -42,7 +44,10 @@ def by_size(logits: np.ndarray) -> list[int]:
 
 def score(logits: np.ndarray, at: Pixel | None) -> float:
     """How much a mask (h, w) looks like what one means; minus infinity where it is empty."""
-    return float(np.dot((SOLID, FRAMED, LARGE, STABLE), looks(logits, at))) if (logits > 0).any() else -math.inf
+    if not (logits > 0).any():
+        return -math.inf
+    seen = looks(logits, at)
+    return float(np.dot((SOLID, FRAMED, LARGE, STABLE), seen)) - LAST * (seen[3] < UNSTABLE)
 
 
 def looks(logits: np.ndarray, at: Pixel | None) -> Sequence[float]:
