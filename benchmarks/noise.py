@@ -1,14 +1,18 @@
-"""The denoiser beside what people use: `python -m benchmarks.noise --data ROOT`.
+"""The denoiser beside what people use, and in the product: `python -m benchmarks.noise --data ROOT`.
 
-Dark photos with noise are lit by one gain, as a meter would, and compared with the clean ones under the same gain: as
-they are, cleaned by us before, or lit and then cleaned by others. Others get the strength that suits each photo best,
-which nobody could know; we are told nothing. `made`: photos of the test scenes with noise of `train.noise`; `polyu`:
-crops of real noise, made darker by no one. What is not installed is not compared, and said.
+First, dark photos with noise are lit by one gain, as a meter would, and compared with the clean ones under the same
+gain: as they are, cleaned by us before, or lit and then cleaned by others. Others get the best of some strengths, which
+nobody could know; we are told nothing. `made`: photos of the test scenes with noise of `train.noise`; `polyu`: crops of
+real noise, darkened by nobody. What is not installed is not compared, and said.
+
+Then, sets that choices never saw are lit by a network, with and without noise: at degree 1, and at the best of quarter
+steps, which is what a hand on the slider gets.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,14 +22,18 @@ import cv2
 import numpy as np
 import torch
 
-from ranlen import denoise, metrics
+from ranlen import denoise, metrics, retouch
 from ranlen.io.images import Photo
+from ranlen.models import weights
 from train import mixture, noise, underexposure
 from train.chance import generator_of
 from train.denoise import MOST_ISO
-from train.sets import PARTS, tenth
+from train.sets import PARTS, EvaluationSet, read_set, tenth
 
 MIDDLE = 0.4  # the mean after lighting
+NETWORK = "deepupe-ranlen"
+SETS = {"lol": None, "sice_fused": None, "subjects:all": "backlit"}  # folders of data, and what is made of them
+DEGREES = np.arange(0.5, 2.01, 0.25)
 Pair = tuple[np.ndarray, np.ndarray]  # noisy uint8 and clean float (H, W, 3)
 
 
@@ -41,9 +49,9 @@ def made(root: Path, count: int) -> Iterator[Pair]:
 
 
 def polyu(root: Path, count: int) -> Iterator[Pair]:
-    """Real noise, and the mean of many shots."""
-    paths = sorted((root / "noise/polyu/noisy").iterdir())
-    for path in paths[:: max(1, len(paths) // count)]:
+    """Real noise, and the mean of many shots, of scenes that no training saw."""
+    paths = [path for path in sorted((root / "noise/polyu/noisy").iterdir()) if tenth(path.stem) == PARTS["test"]]
+    for path in paths[:count]:
         other = root / "noise/polyu/clean" / path.name
         noisy, clean = (np.asarray(cv2.imread(str(each)))[:256, :256, ::-1] for each in (path, other))
         yield np.ascontiguousarray(noisy), clean.astype(np.float32) / 255
@@ -62,6 +70,12 @@ def metered(clean: np.ndarray) -> float:
 def ours(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
     """Cleaned by us, then lit."""
     return [lit(denoise.clean(Photo(noisy)).pixels / 65535, gain)]
+
+
+def ours_by_hand(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
+    """The same with the slider where it suits best."""
+    clean = denoise.clean(Photo(noisy)).pixels / 65535
+    return [lit(share * clean + (1 - share) * noisy / 255, gain) for share in (0.25, 0.5, 0.75, 1)]
 
 
 def non_local_means(noisy: np.ndarray, gain: float) -> list[np.ndarray]:
@@ -83,6 +97,7 @@ RIVALS: dict[str, Callable[[np.ndarray, float], list[np.ndarray]]] = {
     "non-local means": non_local_means,
     "BM3D": block_matching,
     "ours": ours,
+    "ours, slider by hand": ours_by_hand,
 }
 
 
@@ -102,21 +117,35 @@ def tensor(pixels: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels, np.float32)).permute(2, 0, 1)[None]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=20, help="photos of each kind")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+def in_the_product(some: EvaluationSet) -> Iterator[tuple[float, list[float]]]:
+    """How each photo of a set scores in A, without and with denoising: `denoise`, and seven figures.
+
+    The figures are PSNR, SSIM and chroma error at degree 1, the same at the best degree, and that degree.
+    """
+    network = weights.load(NETWORK)
+    (masks,) = some.masks.values()
+    for low, high, mask in zip(some.pairs.low, some.pairs.high, masks, strict=True):
+        photo = Photo(np.ascontiguousarray(low.permute(1, 2, 0).numpy()))
+        reference = high[None] / 255
+        lighting = retouch.predict(photo, mask, network)
+        clean = retouch.clean(photo, [lighting])
+        for strength in (0.0, denoise.automatic(photo)):
+            rows = []
+            for degree in map(float, DEGREES):
+                lit_photo = retouch.render(photo, lighting, degree, clean=clean, denoise=strength)
+                out = retouch.to_tensor(lit_photo.pixels)
+                figures = (metrics.psnr, metrics.ssim, metrics.chroma_error)
+                rows.append([float(figure(out, reference, mask.a)) for figure in figures] + [degree])
+            yield strength, next(row for row in rows if row[-1] == 1)[:-1] + max(rows)
+
+
+def print_rivals(data: Path, count: int) -> None:
     rivals = dict(RIVALS)
-    try:
-        import bm3d  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("bm3d") is None:
         print("bm3d is not installed and so not compared: pip install bm3d")
         del rivals["BM3D"]
     print("| | PSNR | SSIM | PSNR, PolyU | SSIM, PolyU | CPU s per MP and strength |\n|---|---|---|---|---|---|")
-    sets = [list(each(options.data, options.count)) for each in (made, polyu)]
+    sets = [list(each(data, count)) for each in (made, polyu)]
     for name, rival in rivals.items():
         row, spent, pixels = [], 0.0, 0
         for pairs in sets:
@@ -130,6 +159,34 @@ def main() -> int:
                 found.append(scores(pictures, lit(clean, gain)))
             row += [f"{number:.{digits}f}" for number, digits in zip(np.mean(found, 0), (2, 3), strict=True)]
         print(f"| {name} | {' | '.join(row)} | {1e6 * spent / pixels:.2f} |", flush=True)
+
+
+def print_product(data: Path) -> None:
+    kinds = ("PSNR A", "SSIM A", "chroma A")
+    names = [*kinds, *(f"{kind}, best degree" for kind in kinds), "best degree"]
+    print(f"\n| {NETWORK} | denoise | {' | '.join(names)} |\n|---|---|{'---|' * len(names)}")
+    for folder, make in SETS.items():
+        some = read_set(str(data / folder), make)
+        rows = list(in_the_product(some))
+        for name, part in (("without", rows[::2]), ("with", rows[1::2])):
+            strength = np.mean([each for each, _ in part])
+            means = [
+                f"{number:.{digits}f}"
+                for number, digits in zip(np.mean([row for _, row in part], 0), (2, 3, 1, 2, 3, 1, 2), strict=True)
+            ]
+            print(f"| {some.name}, {len(part)} photos, {name} | {strength:.2f} | {' | '.join(means)} |", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=20, help="photos of each kind beside rivals; 0: none")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    if options.count:
+        print_rivals(options.data, options.count)
+    print_product(options.data)
     return 0
 
 

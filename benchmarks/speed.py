@@ -30,7 +30,7 @@ import torch
 from PIL import Image
 
 from benchmarks import peers
-from ranlen import retouch
+from ranlen import denoise, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import shapes
@@ -92,6 +92,7 @@ class Clock:
 def steps(clock: Clock, path: Path) -> None:
     """Each step of the path, in this process."""
     photo = clock("read", images.read, path)
+    clock("noise measured", denoise.automatic, photo)
     buffer = np.empty_like(photo.pixels)
     np.copyto(buffer, photo.pixels)
     clock("copy of the pixels (floor)", np.copyto, buffer, photo.pixels)
@@ -141,7 +142,8 @@ def commands(clock: Clock, path: Path) -> dict[str, float]:
     peaks = {"Pillow open and save (floor)": clock.command("Pillow open and save (floor)", [*python, str(path), out])}
     ours = [sys.executable, "-m", "ranlen", "light", str(path), "-o", out, "--circle", circle, "--model"]
     for model in ("deepupe-ranlen", "star_dce-ranlen"):
-        peaks[f"command, {model}"] = clock.command(f"command, {model}", [*ours, model])
+        for name, noise in ((f"command, {model}", "auto"), (f"command, {model}, noise left", "0")):
+            peaks[name] = clock.command(name, [*ours, model, "--denoise", noise])
     for name, arguments in peers.commands(path, path.with_name("peer.jpg"), (height, width)).items():
         try:
             peaks[f"command, {name}"] = clock.command(f"command, {name}", arguments)

@@ -139,9 +139,11 @@ def save(
         yield "Taking out noise"
         clean = cleaned(photo, lights)
     yield "Lighting it at full size"
-    lit = render(photo, lights, clean)
-    yield "; ".join([f"Writing {path.name}", *images.remarks(lit, images.format_of(path))])
-    lit.write(path)
+    photo = render(photo, lights, clean, in_place=True)
+    yield "; ".join([f"Writing {path.name}", *images.remarks(photo, images.format_of(path))])
+    finish = images.writing(photo, path)
+    del photo, clean  # `images.writing` says why
+    finish()
     yield path
 
 

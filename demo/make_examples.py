@@ -30,7 +30,7 @@ def darken(pixels: np.ndarray, stops: float, rng: np.random.Generator) -> np.nda
 def readme_picture(photo: Photo) -> Photo:
     """The astronaut under every method."""
     mask = retouch.region_mask(disc(photo.size, (225, 150), 120))
-    results = retouch.compare(photo, mask, (weights.load(f"deepupe-{method}") for method in METHODS), denoise=None)
+    results = retouch.compare(photo, mask, (weights.load(f"deepupe-{method}") for method in METHODS))
     sheet = contact_sheet(results, mask)
     return Photo(preview(sheet, 1200))
 

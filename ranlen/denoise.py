@@ -9,12 +9,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from ranlen.io.images import Photo
+from ranlen.io.images import Photo, hidden_of, without_hidden
 from ranlen.models import weights
 from ranlen.models.denoiser import CELL, REACH, Denoiser
 from ranlen.rendering.noise import Clean
@@ -23,13 +26,15 @@ FILE = "denoiser.safetensors"
 TILE = 640  # height and width: larger is faster, and takes more memory
 STRENGTH = 0.5  # what people get who do not choose, of a noisy photo
 # Standard deviations of noise, in 8-bit levels in the dark, that are not worth cleaning, and that surely are.
-UNSEEN, SEEN = 0.35, 0.8
+UNSEEN, SEEN = 0.1, 0.4
 DARK = 0.06  # where that is asked
 BLOCK, CELLS, MOST_BLOCKS = 64, 8, 12  # pixels of a sample of the photo and of what is measured at once; samples a side
 LEAST = 0.1  # the share of measured cells that are taken to be smooth
 OF_LEAST = 0.8  # variance of noise in the smoothest tenth of them, where all are
 LAPLACE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6  # white noise stays as strong
 GAMMA = 2.2
+AROUND = 7  # pixels to each side that are taken together to tell noise from detail
+NO_DETAIL = 1.5  # what may go, as a multiple of the standard deviation of the photo's noise
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ class NoiseLevel:
     shot: float
     read: float
 
-    def std(self, value: float) -> float:
-        """Its standard deviation in the file's own values, in [0, 1], around one of them."""
+    def std(self, value: Any) -> Any:
+        """Its standard deviation in the file's own values, in [0, 1], around one of them: a number, array or tensor."""
         variance = self.shot * value**GAMMA + self.read
         return variance**0.5 / (GAMMA * value ** (GAMMA - 1))
 
@@ -63,9 +68,9 @@ def estimate(photo: Photo) -> NoiseLevel:
     """Measure the noise of a photo in its smoothest places, at two scales: after demosaicking or JPEG it is coarse."""
     if min(photo.size) < 2 * CELLS:
         return NoiseLevel(0.0, 0.0)
-    samples = [_measured(block) for block in _samples(photo.pixels)]
+    samples = [_measured(block) for block in _samples(photo.pixels, hidden_of(photo))]
     mean, variance = (np.concatenate(each) for each in zip(*samples, strict=True))
-    inside = (mean > 0.02) & (mean < 0.95)
+    inside = (mean > 0.02) & (mean < 0.95) & np.isfinite(variance)
     mean, variance = mean[inside], variance[inside]
     rows = []
     for part in np.array_split(np.argsort(mean), min(12, len(mean) // 40)) if len(mean) >= 40 else []:
@@ -111,34 +116,62 @@ def clean(
     """
     height, width = photo.size
     rows, cols = range(height) if rows is None else rows, range(width) if cols is None else cols
-    network = load(device)
+    network, level = load(device), estimate(photo)
+    pixels, hidden = without_hidden(photo), hidden_of(photo)
     out = np.empty((len(rows), len(cols), 3), np.uint16)
     tiles = [(top, left) for top in range(0, len(rows), TILE) for left in range(0, len(cols), TILE)]
     for number, (top, left) in enumerate(tiles, 1):
         part = rows[top : top + TILE], cols[left : left + TILE]
-        out[top : top + len(part[0]), left : left + len(part[1])] = _clean_tile(network, photo.pixels, *part, device)
+        out[top : top + len(part[0]), left : left + len(part[1])] = _clean_tile(network, level, pixels, *part)
         tell(number / len(tiles))
+    if hidden is not None:  # what nobody sees stays as it is
+        here = slice(rows.start, rows.stop), slice(cols.start, cols.stop)
+        out[hidden[here]] = photo.pixels[here][hidden[here]] * np.uint16(65535 // np.iinfo(pixels.dtype).max)
     return Clean(out, rows.start, cols.start)
 
 
 @torch.inference_mode()
-def _clean_tile(network: Denoiser, pixels: np.ndarray, rows: range, cols: range, device: str) -> np.ndarray:
+def _clean_tile(network: Denoiser, level: NoiseLevel, pixels: np.ndarray, rows: range, cols: range) -> np.ndarray:
     """Rows and columns of a photo without noise; the network sees all that could change them, mirrored at the edges."""
     seen = [_seen(part) for part in (rows, cols)]
     index = [_mirrored(part, length) for part, length in zip(seen, pixels.shape, strict=False)]
     peak = float(np.iinfo(pixels.dtype).max)
-    image = torch.from_numpy(pixels[np.ix_(*index)].astype(np.float32)).to(device).permute(2, 0, 1)[None] / peak
+    image = torch.from_numpy(pixels[np.ix_(*index)].astype(np.float32)).permute(2, 0, 1)[None] / peak
+    image = image.to(next(network.parameters()).device).contiguous(memory_format=torch.channels_last)
+    cleaned = without_noise(image, network(image), level)
     top, left = rows.start - seen[0].start, cols.start - seen[1].start
-    cleaned = network(image.contiguous(memory_format=torch.channels_last))[
-        0, :, top : top + len(rows), left : left + len(cols)
-    ]
+    cleaned = cleaned[0, :, top : top + len(rows), left : left + len(cols)]
     return (cleaned.permute(1, 2, 0) * 65535).round().cpu().numpy().astype(np.uint16)
+
+
+def without_noise(image: Tensor, cleaned: Tensor, level: NoiseLevel) -> Tensor:
+    """What the network made of an image, but where more would go than the photo's noise, the rest stays: it is detail.
+
+    The network sees a few dozen pixels, and there hair and weave may look like noise; how much noise there is, the
+    whole photo tells.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1].
+        cleaned: what the network made of it.
+        level: of the photo.
+    """
+    taken = _mean_around((cleaned - image).square().mean(1, keepdim=True)).sqrt()
+    noise = level.std(_mean_around(cleaned.mean(1, keepdim=True)).clamp_min(1 / 255))
+    return image + (NO_DETAIL * noise / taken.clamp_min(1e-6)).clamp_max(1) * (cleaned - image)
+
+
+def _mean_around(plane: Tensor) -> Tensor:
+    """Means of a plane (1, 1, H, W) over squares; not right at its edges, `AROUND` pixels wide."""
+    side = 2 * AROUND + 1
+    rows = F.avg_pool2d(plane, (side, 1), 1, (AROUND, 0))
+    return F.avg_pool2d(rows, (1, side), 1, (0, AROUND))
 
 
 def _seen(part: range) -> range:
     """What the network sees for a part of an axis: whole cells of the photo, so that tiles have the same ones."""
-    start = (part.start - REACH) // CELL * CELL
-    return range(start, start - (start - part.stop - REACH) // CELL * CELL)
+    reach = REACH + AROUND
+    start = (part.start - reach) // CELL * CELL
+    return range(start, start - (start - part.stop - reach) // CELL * CELL)
 
 
 def _mirrored(part: range, length: int) -> np.ndarray:
@@ -149,8 +182,8 @@ def _mirrored(part: range, length: int) -> np.ndarray:
     return np.minimum(at, 2 * length - 2 - at)
 
 
-def _samples(pixels: np.ndarray) -> list[np.ndarray]:
-    """Blocks (h, w, 3) from all over a photo, floats in [0, 1]."""
+def _samples(pixels: np.ndarray, hidden: np.ndarray | None) -> list[np.ndarray]:
+    """Blocks (h, w, 3) from all over a photo, floats in [0, 1], and no number where it is transparent."""
     peak = float(np.iinfo(pixels.dtype).max)
 
     def starts(length: int) -> list[int]:
@@ -158,7 +191,11 @@ def _samples(pixels: np.ndarray) -> list[np.ndarray]:
         return [round(at) for at in np.linspace(0, max(room, 0), min(MOST_BLOCKS, max(1, length // BLOCK)))]
 
     corners = [(top, left) for top in starts(pixels.shape[0]) for left in starts(pixels.shape[1])]
-    return [pixels[top : top + BLOCK, left : left + BLOCK].astype(np.float32) / peak for top, left in corners]
+    blocks = [pixels[top : top + BLOCK, left : left + BLOCK].astype(np.float32) / peak for top, left in corners]
+    for block, (top, left) in zip(blocks, corners, strict=True):
+        if hidden is not None:
+            block[hidden[top : top + BLOCK, left : left + BLOCK]] = np.nan
+    return blocks
 
 
 def _measured(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

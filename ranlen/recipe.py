@@ -165,6 +165,8 @@ def light_subjects(
     ask: Callable[[Prompts], np.ndarray],
     enhancer: Enhancer,
     tell: Callable[[float], None] = lambda share: None,
+    *,
+    in_place: bool = False,
 ) -> Photo:
     """Light all subjects of a photo.
 
@@ -174,6 +176,7 @@ def light_subjects(
         ask: a segmenter that has encoded `retouch.view(photo)`.
         enhancer: the network `recipe.model`.
         tell: called with the share of the noise that is taken out, in (0, 1].
+        in_place: the photo is not needed any more; its pixels may be written over.
     """
     from ranlen import retouch
 
@@ -181,7 +184,7 @@ def light_subjects(
     masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
     lights = [(retouch.predict(view, mask, enhancer), each) for mask, each in zip(masks, recipe.subjects, strict=True)]
     settled = with_denoise(photo, lights)
-    return render(photo, settled, cleaned(photo, settled, tell))
+    return render(photo, settled, cleaned(photo, settled, tell), in_place=in_place)
 
 
 Lights = Sequence[tuple["Lighting", Subject]]
@@ -212,25 +215,26 @@ def cleaned(photo: Photo, lights: Lights, tell: Callable[[float], None] = lambda
     return retouch.clean(photo, [light for light, _ in lights], tell) if wants_clean(lights) else None
 
 
-def render(photo: Photo, lights: Lights, clean: Clean | None = None) -> Photo:
+def render(photo: Photo, lights: Lights, clean: Clean | None = None, *, in_place: bool = False) -> Photo:
     """A photo under lights of several subjects, each as its subject has it set.
 
     Where two meet they do not add up: the brighter one counts, whatever their order. Noise goes where there is a
-    `clean` and a subject says how much of it.
+    `clean` and a subject says how much of it. `in_place`: the photo is not needed any more.
     """
     if len(lights) == 1:
-        return _render(photo, *lights[0], clean)
+        return _render(photo, *lights[0], clean, in_place=in_place)
     pixels = photo.pixels.copy()
     for light, subject in lights:
         np.maximum(pixels, _render(photo, light, subject, clean).pixels, out=pixels)
     return dataclasses.replace(photo, pixels=pixels)
 
 
-def _render(photo: Photo, light: Lighting, subject: Subject, clean: Clean | None) -> Photo:
+def _render(photo: Photo, light: Lighting, subject: Subject, clean: Clean | None, *, in_place: bool = False) -> Photo:
     from ranlen import retouch
 
     denoise = subject.denoise or 0.0
-    return retouch.render(photo, light, subject.degree, clean=clean if denoise else None, denoise=denoise)
+    clean = clean if denoise else None
+    return retouch.render(photo, light, subject.degree, clean=clean, denoise=denoise, in_place=in_place)
 
 
 def _subject(number: int, entry: Any) -> Subject:

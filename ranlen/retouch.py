@@ -181,18 +181,19 @@ def light(
     enhancer: Enhancer,
     degree: float = 1.0,
     *,
-    denoise: float | None = 0.0,
+    denoise: float | None = None,
     in_place: bool = False,
     tell: Callable[[float], None] = lambda share: None,
 ) -> Photo:
-    """Light the subject of a photo: `predict`, `clean` where it is wanted, and `render` in one call.
+    """Light the subject of a photo: `predict`, `clean` where there is noise, and `render` in one call.
 
     Args:
         photo: the dark photo, 8 or 16 bits.
         mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
         enhancer: from `weights.load`; decides the device.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
-        denoise: how much of the noise goes where light comes, in [0, 1], or none for what suits the photo.
+        denoise: how much of the noise goes where light comes, in [0, 1]; by default what suits the photo.
+            At 0 there is nothing but the network's light.
         in_place: the photo is not needed any more; its pixels may be written over.
         tell: as of `clean`.
 
@@ -209,7 +210,7 @@ def light(
 
 
 def compare(
-    photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0, *, denoise: float | None = 0.0
+    photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0, *, denoise: float | None = None
 ) -> dict[str, Photo]:
     """Light a photo with several networks, to look at them side by side.
 

@@ -50,6 +50,24 @@ def test_the_noise_of_a_photo_is_measured(rng, shot, read, peak):
         assert found.std(value) == pytest.approx(NoiseLevel(shot, read).std(value), rel=0.2)
 
 
+def test_what_is_hidden_is_no_noise_and_changes_none(rng, noisy):
+    alpha = np.full(noisy.size, 255, np.uint8)
+    alpha[:, :200] = 0
+    hidden, found = alpha == 0, {}
+    for colour in (0, 60, 255, "noise"):
+        pixels = noisy.pixels.copy()
+        pixels[hidden] = rng.integers(0, 256, (hidden.sum(), 3)) if colour == "noise" else colour
+        photo = Photo(pixels, alpha)
+        clean = denoise.clean(photo, range(20, 180), range(100, 300)).pixels
+        part = hidden[20:180, 100:300]
+        assert np.array_equal(clean[part], pixels[20:180, 100:300][part].astype(np.uint16) * 257)
+        found[colour] = denoise.estimate(photo), clean[~part]
+    for level, clean in found.values():
+        assert level == found[0][0]
+        assert np.array_equal(clean, found[0][1])
+    assert found[0][0].std(0.1) == pytest.approx(denoise.estimate(noisy).std(0.1), rel=0.3)
+
+
 def test_a_photo_without_noise_asks_for_no_denoising(rng, noisy):
     still = Photo(np.rint(255 * smooth()).astype(np.uint8))
     assert denoise.automatic(still) == 0
@@ -79,6 +97,17 @@ def test_grain_goes_and_edges_stay(rng):
     assert np.std((clean - pixels)[flat]) < 0.4 * np.std((dirty - pixels)[flat])
     step = (clean[:, 163:166] - clean[:, 155:158]).mean((0, 1))
     assert step == pytest.approx((pixels[:, 163:166] - pixels[:, 155:158]).mean((0, 1)), rel=0.15)
+
+
+def test_detail_stays_where_the_photo_has_no_such_noise(rng):
+    still = smooth()
+    still[60:180, 100:220] *= rng.uniform(0.85, 1.15, (120, 120, 1))  # a weave that looks like noise
+    photo = Photo(np.rint(255 * still).astype(np.uint8))
+    change = denoise.clean(photo).pixels / 65535 - photo.pixels / 255
+    assert change[60:180, 100:220].std() < 0.1 * still[60:180, 100:220].std()
+    grainy = Photo(np.rint(255 * smooth() * rng.uniform(0.85, 1.15, (240, 320, 1))).astype(np.uint8))
+    left = denoise.clean(grainy).pixels / 65535 - smooth()
+    assert left.std() < 0.5 * (grainy.pixels / 255 - smooth()).std()
 
 
 @pytest.mark.parametrize("name", ["deepupe-ranlen", "star_dce-ranlen", "deepupe-global"])

@@ -132,6 +132,19 @@ def test_two_exposures_are_one_of_their_product(shoulder):
     torch.testing.assert_close(twice, fields.expose(image, torch.tensor(1.1), shoulder))
 
 
+@pytest.mark.parametrize("shoulder", [1.0, 3.5, 5.0, 16.0])
+@pytest.mark.parametrize("log_gain", [-30.0, -8.0, -3.0, 8.0, 30.0])
+def test_no_light_is_too_strong_to_learn_from(shoulder, log_gain):
+    """A number that is none would end a training."""
+    image = torch.linspace(0, 1, 30).view(1, 1, 1, 30).expand(1, 3, 1, 30)
+    leaves = [torch.full((1, 1, 1, 1), value, requires_grad=True) for value in (log_gain, shoulder)]
+    lit = fields.expose(image, *leaves)
+    assert (lit[..., 0] == 0).all()
+    assert (lit[..., -1] == 1).all()
+    fields.Illumination.between(image, lit, leaves[1]).at_degree(1.0).field.maps.square().sum().backward()
+    assert all(torch.isfinite(leaf.grad).all() for leaf in leaves)
+
+
 def test_each_photo_of_a_batch_has_its_own_shoulder():
     maps, image = random(2, 3, 8, 8), random(2, 3, 8, 8)
     field = Illumination(maps, torch.tensor([1.0, 4.0]).view(2, 1, 1, 1), torch.tensor([0.0, 1.0]).view(2, 1, 1, 1))

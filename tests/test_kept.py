@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import ctypes.util
 import dataclasses
+import importlib.util
 import io
 import json
 import os
 import platform
+import re
 import shutil
 import struct
 import subprocess
@@ -24,7 +27,7 @@ import tifffile
 from PIL import Image
 
 from ranlen.cli import batch, inputs
-from ranlen.io import avif, colour, decode, exif, images, jpeg, png
+from ranlen.io import avif, blocks, colour, decode, exif, images, jpeg, png
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 
@@ -90,6 +93,12 @@ def raw_segments(data: bytes) -> list[tuple[int, bytes]]:
     return [(marker, data[start:end]) for marker, start, end in jpeg._parts(data)[0]]
 
 
+def with_arithmetic(*, progressive: bool = False) -> bytes:
+    """A JPEG in the coding that few programs write."""
+    data = saved(RGB, "JPEG", quality=90)
+    return blocks.rewritten(data, dataclasses.replace(jpeg.frame(data), marker=0xCA if progressive else 0xC9), {})
+
+
 JPEGS = {
     "4:4:4": (RGB, {"subsampling": 0}),
     "4:2:2": (RGB, {"subsampling": 1}),
@@ -103,6 +112,8 @@ JPEGS = {
     "tall chroma": (simplejpeg.encode_jpeg(scene(), 90, colorsubsampling="440"), {}),
     "a quarter of the chroma": (simplejpeg.encode_jpeg(scene(), 90, colorsubsampling="411"), {}),
     "separate scans": (separate_scans(), {}),
+    "arithmetic coding": (with_arithmetic(), {}),
+    "arithmetic coding in scans": (with_arithmetic(progressive=True), {}),
 }
 
 
@@ -127,6 +138,86 @@ def test_a_jpeg_is_changed_in_the_blocks_that_are_lit(name, tmp_path):
     wanted = lit(images.read(tmp_path / "in.jpg")).pixels.astype(int)
     off = np.abs(images.read(tmp_path / "out.jpg").pixels - wanted)[LIT].mean()
     assert off < 5  # as much as any JPEG of this quality
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_has_the_same_pixels_some_rows_at_a_time(name):
+    """Those outside the light are told from those inside by comparing the two."""
+    image, options = JPEGS[name]
+    data = image if isinstance(image, bytes) else saved(image, "JPEG", **options)
+    bands = list(decode.jpeg_bands(data, 32))
+    assert [len(band) for band in bands] == [32, 32, 32, 32, 22]
+    assert np.array_equal(np.concatenate(bands), decode.picture(data).channels)
+
+
+def test_a_jpeg_that_is_not_quite_in_order_has_them_too():
+    data = saved(RGB, "JPEG", restart_marker_blocks=3)
+    data = data.replace(b"\xff\xd3", b"stray\xff\xd3", 1)
+    with pytest.raises(ValueError, match="extraneous"):
+        simplejpeg.decode_jpeg(data)
+    assert np.array_equal(np.concatenate(list(decode.jpeg_bands(data, 16))), decode.picture(data).channels)
+
+
+def test_without_its_library_a_jpeg_is_written_anew_and_that_is_said(tmp_path, monkeypatch):
+    data = saved(RGB, "JPEG", quality=75)
+    (tmp_path / "in.jpg").write_bytes(data)
+    photo = images.read(tmp_path / "in.jpg")
+    assert images.remarks(photo, "JPEG") == []
+    monkeypatch.setattr(blocks, "CAN_CHANGE", False)
+    assert images.remarks(photo, "JPEG") == [
+        "JPEG changes pixels outside the light a little too; PNG and TIFF keep them exactly"
+    ]
+    assert Image.open(io.BytesIO(images.encode(photo, "JPEG"))).size == photo.size[::-1]
+
+
+def test_blocks_that_cannot_be_read_are_an_error_in_words():
+    data = saved(RGB, "JPEG")
+    frame = jpeg.frame(data)
+    with pytest.raises(ValueError, match="JPEG"):
+        blocks.rewritten(b"\xff\xd8 no JPEG", frame, {})
+    with pytest.raises(ValueError, match="cannot be changed"):  # blocks that are not there
+        blocks.rewritten(data, frame, {(0, 1000): (0, np.ones((1, 64), np.int16))})
+
+
+def test_blocks_that_cannot_be_written_are_an_error_though_a_warning_came_first(monkeypatch):
+    data = saved(RGB, "JPEG", restart_marker_blocks=3).replace(b"\xff\xd3", b"stray\xff\xd3", 1)
+    monkeypatch.setattr(blocks, "MOST", 9999)
+    with pytest.raises(ValueError, match="cannot be changed"):
+        blocks.rewritten(data, jpeg.frame(data), {(0, 18): (0, np.full((1, 64), 9000, np.int16))})
+
+
+def test_libjpeg_turbo_is_the_systems_where_the_package_has_none_and_none_where_that_is_old(monkeypatch):
+    brought = blocks._library()._name
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    assert blocks._library() is None
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: brought)
+    assert blocks._library()._name == brought
+    for another in (Image.core.__file__, "/no/such/library"):
+        monkeypatch.setattr(ctypes.util, "find_library", lambda name, another=another: another)
+        assert blocks._library() is None
+
+
+@pytest.mark.parametrize("name", ["progressive", "arithmetic coding in scans"])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"])
+def test_a_progressive_jpeg_cut_between_its_scans_is_refused(name, end, tmp_path):
+    """What is there would be smoothed, and written whole it would not be."""
+    image, options = JPEGS[name]
+    data = image if isinstance(image, bytes) else saved(image, "JPEG", **options)
+    scans = [part.start() for part in re.finditer(rb"\xff\xda", data)]
+    assert len(scans) > 5
+    for at in scans[1:]:
+        (tmp_path / "a.jpg").write_bytes(data[:at] + end)
+        with pytest.raises(ImageError, match="progressive JPEG without its last scans"):
+            images.read(tmp_path / "a.jpg")
+
+
+def test_of_arithmetic_coding_nobody_knows_where_it_was_cut(tmp_path):
+    data = with_arithmetic()
+    for length in (len(data) // 2, len(data) - 2):
+        (tmp_path / "a.jpg").write_bytes(data[:length])
+        with pytest.raises(ImageError, match="damaged or cut short"):
+            images.read(tmp_path / "a.jpg")
 
 
 @pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="poison is glibc's")

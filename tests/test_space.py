@@ -97,7 +97,7 @@ def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo,
     mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
     lit = models.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
     assert lender.calls == ["_predict"]
-    assert (lit.pixels == retouch.light(photo, mask, enhancers["star_dce-ranlen"], denoise=None).pixels).all()
+    assert (lit.pixels == retouch.light(photo, mask, enhancers["star_dce-ranlen"]).pixels).all()
     retouch.render(photo, models.predict(photo, mask, enhancers["star_dce-ranlen"]), 0.5)
     assert lender.calls == ["_predict", "_predict"]
 

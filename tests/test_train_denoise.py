@@ -97,7 +97,7 @@ def test_a_run_ends_in_weights_and_goes_on_where_it_was(root, monkeypatch, rng):
 def test_batches_are_a_function_of_seed_and_step(root):
     sources, _ = training.mixture.read_sources(root / "sources.toml", root)
     profiles = underexposure.read_noise(root / "noise/profiles/darktable_noise.csv")
-    examples = training.Examples(sources, profiles, training.real_pairs(root / "dim"), 0)
+    examples = training.Examples(sources, profiles, [training.real_pairs(root / "dim")], 0)
     noisy, clean = examples.batch(3, 4)
     assert noisy.shape == clean.shape == (4, 3, training.SIDE, training.SIDE)
     assert all(torch.equal(*both) for both in zip((noisy, clean), examples.batch(3, 4), strict=True))

@@ -34,7 +34,8 @@ from train.publish import write_scores
 
 SIDE = 128  # of what the network sees at a time
 MOST_ISO = 51_200
-REAL = 0.15  # share of real pairs
+REAL = 0.3  # share of real pairs
+SIDES = ("noisy", "clean")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Examples:
     Attributes:
         sources: good photos.
         profiles: noise, see `underexposure.read_noise`.
-        real: (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3).
+        real: sets of (noisy, clean) pairs of one size each, uint8 and float32, (H, W, 3); each counts the same.
         seed: of everything random.
     """
 
     sources: list[Source]
     profiles: np.ndarray
-    real: list[tuple[np.ndarray, np.ndarray]]
+    real: list[list[tuple[np.ndarray, np.ndarray]]]
     seed: int
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
@@ -64,9 +65,11 @@ class Examples:
 
     def _example(self, source: Source, generator: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         if self.real and uniform(0, 1, generator) < REAL:
-            noisy, clean = self.real[whole(len(self.real), generator)]
+            pairs = self.real[whole(len(self.real), generator)]
+            noisy, clean = pairs[whole(len(pairs), generator)]
             (noisy, clean), _ = cut((noisy, clean), generator, SIDE)
-            return noisy.astype(np.float32) / 255, clean
+            darker = np.float32(2 ** (-max(0.0, uniform(-2.5, 2.5, generator)) / underexposure.GAMMA))
+            return np.rint(noisy * darker) / np.float32(255), clean * darker
         place = source.places[whole(len(source.places), generator)]
         image = source.images[place[whole(len(place), generator)]]
         linear = image if source.kind == "linear" else (image.astype(np.float32) / 255) ** underexposure.GAMMA
@@ -117,17 +120,35 @@ def real_pairs(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(low, brought_to(high, low)) for low, high in pairs]
 
 
+def shot_often(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Photos and the means of many shots of the same, noisy/ and clean/, of the scenes that are for training."""
+    names = mixture.for_training(sorted(path.name for path in (folder / "noisy").glob("*.*")))
+    pairs = [[np.asarray(cv2.imread(str(folder / side / name)))[..., ::-1] for side in SIDES] for name in names]
+    return [(noisy, clean.astype(np.float32) / 255) for noisy, clean in pairs]
+
+
 def error(cleaned: Tensor, clean: Tensor) -> Tensor:
     """The mean distance in the scale where the dark counts."""
     return (companded(cleaned) - companded(clean)).abs().mean()
 
 
-def train(examples: Examples, out: Path, steps: int, batch: int, lr: float, *, resume: bool = False) -> Denoiser:
-    """Train, and leave `last.pt` in the folder; returns the averaged network."""
+def train(
+    examples: Examples,
+    out: Path,
+    steps: int,
+    batch: int,
+    lr: float,
+    start: dict[str, Tensor] | None = None,
+    *,
+    resume: bool = False,
+) -> Denoiser:
+    """Train, from weights to start with if there are any, and leave `last.pt`; returns the averaged network."""
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(examples.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = Denoiser().to(device)
+    if start:
+        network.load_state_dict({name: tensor.float() for name, tensor in start.items()})
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
 
@@ -170,6 +191,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sources", type=Path, default=Path(__file__).parent / "mixture.toml")
     parser.add_argument("--real", default="lol", help="folder in DATA of real pairs in the dark")
+    parser.add_argument("--often", default="noise/polyu", help="folder in DATA of photos, and means of many shots")
+    parser.add_argument("--start", type=Path, help="weights of a denoiser to go on from")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--batch", type=int, default=8)
@@ -185,9 +208,12 @@ def main(arguments: list[str] | None = None) -> int:
     names = [
         about["folder"] for about in tomllib.loads(options.sources.read_text()).values() if isinstance(about, dict)
     ]
-    examples = Examples(sources, profiles, real_pairs(options.data / options.real), seed=0)
-    network = train(examples, options.out, options.steps, options.batch, options.lr, resume=options.resume)
-    card = {"steps": options.steps, "batch": options.batch, "lr": options.lr, "real": options.real, "sources": names}
+    real = [real_pairs(options.data / options.real), shot_often(options.data / options.often)]
+    examples = Examples(sources, profiles, real, seed=0)
+    start = weights.read_file(options.start)[1] if options.start else None
+    network = train(examples, options.out, options.steps, options.batch, options.lr, start, resume=options.resume)
+    names = list(dict.fromkeys([*names, options.real, options.often]))
+    card = {"steps": options.steps, "batch": options.batch, "lr": options.lr, "sources": names}
     write(network, options.out / FILE, card)
     if options.publish:
         write(network, weights.folder() / FILE, card)

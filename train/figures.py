@@ -142,7 +142,7 @@ def masks_and_degrees(pair: Example, enhancer: Enhancer) -> list[Panel]:
     masks = {"circle": RegionMask.paper_circle(pair.dark.size)}
     masks |= {name: retouch.region_mask(core) for name, core in cores.items()}
     inputs = [(f"input, {name}", outline(shown(pair.dark.pixels), mask)) for name, mask in masks.items()]
-    lit = [panel(name, retouch.light(pair.dark, mask, enhancer)) for name, mask in masks.items()]
+    lit = [panel(name, retouch.light(pair.dark, mask, enhancer, denoise=0)) for name, mask in masks.items()]
     lighting = retouch.predict(pair.dark, masks["stroke"], enhancer)
     degrees = [panel(f"stroke, degree {d:g}", retouch.render(pair.dark, lighting, d)) for d in DEGREES]
     return [*inputs, *lit, *degrees]
@@ -170,7 +170,7 @@ def portraits(pairs: Sequence[tuple[Example, np.ndarray]], enhancer: Enhancer) -
     for pair, core in pairs:
         mask = retouch.region_mask(core, feather_side="in")
         white = images.preview(images.mask_photo(core), retouch.DETAIL)
-        output = retouch.light(pair.dark, mask, enhancer)
+        output = retouch.light(pair.dark, mask, enhancer, denoise=0)
         panels += [panel("reference", pair.reference), panel("input", pair.dark), ("segmentation map", shown(white))]
         panels.append(panel(title(enhancer), output))
     return panels

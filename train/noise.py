@@ -12,6 +12,7 @@ import torch
 from train.chance import normal, uniform, whole
 from train.underexposure import GAMMA, falloff
 
+QUIET = 0.25  # share of photos with hardly any noise: fine detail is no noise
 BILINEAR = {  # what a mosaic's missing values are made of
     "G": np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4,
     "RB": np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4,
@@ -34,7 +35,7 @@ def sensor_noise(linear: np.ndarray, profile: np.ndarray, generator: torch.Gener
     noise = noise * balance
     vivid = uniform(0, 0.7, generator)  # a camera's matrix makes colours stronger, and their noise
     noise = noise + vivid * (noise - noise.mean(2, keepdims=True))
-    if uniform(0, 1, generator) < 0.3:  # cleaned already, or enlarged: what is left is coarser
+    if uniform(0, 1, generator) < 0.45:  # cleaned already, or enlarged: what is left is coarser
         coarse = cv2.GaussianBlur(noise, (0, 0), uniform(0.5, 2, generator))
         noise = coarse * uniform(1, 2.5, generator) + uniform(0, 0.7, generator) * noise
     return noise
@@ -65,7 +66,9 @@ def noisy_and_clean(
     if uniform(0, 1, generator) < 0.5:
         linear = linear * (2.0 ** -falloff(linear.shape[:2], generator))[..., None]
     linear = (linear * 2.0**-stops).clip(0, 1).astype(np.float32)
-    profile = profiles[whole(len(profiles), generator)] * 2.0 ** uniform(-3.5, 2.5, generator)
+    quiet = uniform(0, 1, generator) < QUIET
+    profile = profiles[whole(len(profiles), generator)]
+    profile = profile * 2.0 ** (uniform(-10, -3.5, generator) if quiet else uniform(-3.5, 2.5, generator))
     noisy = (linear + sensor_noise(linear, profile, generator)).clip(0, 1)
     contrast = max(0.0, uniform(-0.4, 0.4, generator))
 

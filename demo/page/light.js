@@ -51,7 +51,7 @@ float openAt(ivec2 at) {
 vec3 lessNoise(vec3 image, ivec2 at, float logGain) {
   vec3 noise = (exp(texelFetch(clean, at, 0).rgb * log(33.0)) - 1.0) / 32.0 - image;
   float grain = (noise.r + noise.g + noise.b) / 3.0;
-  vec2 shares = 1.0 - exp(-denoise * max(logGain, 0.0) * vec2(2.0, 8.0));
+  vec2 shares = 1.0 - exp(-denoise * max(logGain, 0.0) * vec2(1.0, 8.0));
   return clamp(image + shares.x * grain + shares.y * (noise - grain), 0.0, 1.0);
 }
 

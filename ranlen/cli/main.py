@@ -200,7 +200,8 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
 
         photo = images.read(job.photo)
         ask = asker(retouch.view(photo), "auto", options.device)
-        photo = recipe.light_subjects(photo, options.recipe, ask, enhancer or load(options), tell)
+        network = enhancer or load(options)
+        photo = recipe.light_subjects(photo, options.recipe, ask, network, tell, in_place=True)
     else:
         photo, mask = read_inputs(options, job.photo, job.mask)
         from ranlen import retouch
@@ -217,7 +218,7 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
     for remark in images.remarks(photo, images.format_of(job.output)):
         print(f"ranlen: {job.output.name}: {remark}", file=sys.stderr)
     finish = images.writing(photo, job.output)
-    del photo  # a JPEG's blocks take nine bytes a pixel while they are changed
+    del photo  # a JPEG's blocks take three bytes a pixel or more while they are changed
     finish()
 
 

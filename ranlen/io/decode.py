@@ -10,7 +10,7 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import pyvips
 from PIL import Image
 
-from ranlen.io import avif, colour, exif, jpeg, png, tiff
+from ranlen.io import avif, blocks, colour, exif, jpeg, png, tiff
 from ranlen.io.colour import Code, ColourError
 
 # Pillow itself opens nothing above 178.9 million. A public server may want less (SECURITY.md).
@@ -106,6 +106,8 @@ def _jpeg(data: bytes) -> Picture:
     if bits not in (0, 8) or marker not in (0, 0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
         how = f"{bits} bits a channel" if bits != 8 else "a lossless or hierarchical kind"
         raise ImageError(f"a JPEG of {how}, which is not read; save it as TIFF")
+    if marker in blocks.PROGRESSIVE and jpeg.lacks_scans(data):
+        raise ImageError("the file is cut short: a progressive JPEG without its last scans; save it anew")
     data = jpeg.ended(data)
     image = _opened(data, "JPEG")
     block, xmp = jpeg.metadata(data)
@@ -113,6 +115,11 @@ def _jpeg(data: bytes) -> Picture:
     if image.mode not in ("L", "RGB", "CMYK"):
         raise ImageError(f"its pixels are of the kind {image.mode}; save it as RGB")
     return Picture("JPEG", channels, exif.orientation(block), _icc(image), block, xmp, image.mode == "CMYK")
+
+
+def jpeg_bands(data: bytes, rows: int) -> Iterator[np.ndarray]:
+    """The channels of a JPEG that has been read, (rows, W, C) uint8 at a time."""
+    return jpeg.bands(_opened(data, "JPEG"), data, rows)
 
 
 def _png(data: bytes) -> Picture:
@@ -331,13 +338,13 @@ KINDS: list[tuple[Callable[[bytes], Any], Callable[[bytes], Picture]]] = [
 
 
 def turned(channels: np.ndarray, orientation: int) -> np.ndarray:
-    """Pixels (H, W, C) turned upright from one of the eight EXIF orientations."""
+    """Pixels (H, W, C) turned upright from one of the eight EXIF orientations, as a view of them."""
     if orientation >= 5:
         channels = channels.transpose(1, 0, 2)
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}  # 0 swaps top and bottom, 1 left and right
     if orientation in flips:
         channels = np.flip(channels, flips[orientation])
-    return np.ascontiguousarray(channels)
+    return channels
 
 
 def turned_back(channels: np.ndarray, orientation: int) -> np.ndarray:

@@ -6,13 +6,13 @@ import functools
 import io
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from ranlen.io import avif, colour, decode, exif, jpeg, png, tiff
+from ranlen.io import avif, blocks, colour, decode, exif, jpeg, png, tiff
 from ranlen.io.decode import ImageError, Picture
 
 if TYPE_CHECKING:
@@ -29,9 +29,19 @@ def again(photo: Photo) -> Callable[[], bytes]:
     if found.kind != "JPEG":
         return functools.partial(_again, photo, data, found)
     data = jpeg.ended(data)
-    before = decode.picture(data).channels
-    after = _stored(before, decode.turned_back(photo.pixels, found.orientation), found)
-    return functools.partial(jpeg.rewrite, data, jpeg.changes(data, before, after))
+    frame = jpeg.frame(data)
+    after = decode.turned_back(photo.pixels, found.orientation)
+    return functools.partial(jpeg.rewrite, data, frame, jpeg.changes(frame, _bands(data, after, found, frame)))
+
+
+def _bands(
+    data: bytes, pixels: np.ndarray, found: Picture, frame: blocks.Frame
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Channels of a JPEG as they are and as they are to be, some rows at a time."""
+    top = 0
+    for before in decode.jpeg_bands(data, jpeg.rows_of(frame)):
+        yield before, _stored(before, pixels[top : top + len(before)], found)
+        top += len(before)
 
 
 def _again(photo: Photo, data: bytes, found: Picture) -> bytes:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ranlen.geometry import Size
-from ranlen.io import colour, decode, exif
+from ranlen.io import blocks, colour, decode, exif
 from ranlen.io import encode as encoders
 from ranlen.io.decode import HEIC, ImageError, Picture
 from ranlen.io.files import FileError, read_bytes, shown, write_atomically
@@ -273,7 +273,7 @@ def encode(photo: Photo, kind: str, *, quality: int = 96) -> bytes:
 
 def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], bytes]:
     """`encode`, begun: a call without arguments that gives the bytes, and holds no pixels where changes are enough."""
-    same = photo.file and photo.file.found.kind == kind and photo.file.photo == _said(photo)
+    same = photo.file and _own(photo.file.found, kind) and photo.file.photo == _said(photo)
     if photo.alpha is not None and kind in ("JPEG", "BMP") and not same:
         raise ImageError(f"{kind} holds no transparency and the photo has some; write PNG, TIFF or WebP")
     code = photo.file.found.code if photo.file else None
@@ -285,6 +285,11 @@ def encoding(photo: Photo, kind: str, *, quality: int = 96) -> Callable[[], byte
     else:
         rest = functools.partial(encoders.new, photo, kind, quality)
     return _refusals(kind)(rest)
+
+
+def _own(found: Picture, kind: str) -> bool:
+    """Whether a file of this kind can be changed where it lies."""
+    return found.kind == kind and (kind != "JPEG" or blocks.CAN_CHANGE)
 
 
 @contextlib.contextmanager
@@ -303,7 +308,7 @@ def _refusals(kind: str) -> Iterator[None]:
 def remarks(photo: Photo, kind: str) -> list[str]:
     """What writing a photo as a format loses, in a sentence each; none where every pixel outside the light stays."""
     found = photo.file.found if photo.file else None
-    same = found is not None and found.kind == kind
+    same = found is not None and _own(found, kind)
     said = []
     if (
         kind in ("HEIF", "AVIF")
@@ -327,7 +332,7 @@ def preview(photo: Photo, longest: int) -> np.ndarray:
     What is transparent has the mean colour of what is not: whatever is hidden there must not change the light.
     """
     height, width = preview_size(photo.size, longest)
-    pixels = photo.pixels if photo.alpha is None else _without_hidden(photo.pixels, photo.alpha)
+    pixels = without_hidden(photo)
     if (height, width) != photo.size:
         while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:  # OpenCV halves five times as fast
             half = (-(-pixels.shape[1] // 2), -(-pixels.shape[0] // 2))
@@ -337,14 +342,20 @@ def preview(photo: Photo, longest: int) -> np.ndarray:
     return pixels if photo.icc is None else colour.to_srgb(pixels, photo.icc, photo.grey)
 
 
-def _without_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pixels with one colour, the mean of the others, where they are transparent."""
-    hidden = alpha == 0
-    if not hidden.any() or hidden.all():
-        return pixels
-    shown_pixels = pixels.copy()
-    shown_pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0))
-    return shown_pixels
+def without_hidden(photo: Photo) -> np.ndarray:
+    """A photo's pixels with one colour, the mean of the others, where they are transparent."""
+    hidden = hidden_of(photo)
+    if hidden is None or hidden.all():
+        return photo.pixels
+    pixels = photo.pixels.copy()
+    pixels[hidden] = np.rint(pixels[~hidden].mean(axis=0))
+    return pixels
+
+
+def hidden_of(photo: Photo) -> np.ndarray | None:
+    """Where a photo is transparent, booleans (H, W), or none where it is nowhere."""
+    hidden = None if photo.alpha is None else photo.alpha == 0
+    return None if hidden is None or not hidden.any() else hidden
 
 
 def preview_size(size: Size, longest: int) -> Size:

@@ -1,26 +1,20 @@
 """JPEG files by libjpeg-turbo itself: pixels in half of Pillow's time, and changes written into the file's own blocks.
 
-A JPEG is 8 x 8 blocks of frequencies, rounded to multiples that its tables name. A change is added to the frequencies
-of the blocks that it touches; all others, tables, sampling, scans and markers stay what they were.
+Blocks that no change touches, tables, sampling and markers stay what they were (`ranlen/io/blocks.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import struct
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import cv2
-import jpegio
 import numpy as np
+import pyvips
 import simplejpeg
 from PIL import Image, ImageFile
 
+from ranlen.io import blocks
 from ranlen.io import exif as exif_block
 
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -28,12 +22,7 @@ SEGMENT = 0xFFFF - 2  # bytes that fit between a marker's length and the next ma
 ICC, XMP, PAIRS = b"ICC_PROFILE\0", b"http://ns.adobe.com/xap/1.0/\0", b"MPF\0"
 AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of what a picture's components are
-Change = tuple[int, int, np.ndarray]  # from which row and column on, and by how much, (h, w, C) int16
-BAND = 16  # rows of blocks changed at a time: more fill the cache
-RGB, YCC, CMYK, YCCK = 2, 3, 4, 5  # libjpeg's numbers of what components mean
-LUMA = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
-WAVES = np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1)).astype(np.float32) / 2
-WAVES[0] /= np.sqrt(2)
+ROWS = 64  # pixels that are decoded at a time, at least: a multiple of all units but those of three blocks
 
 
 def decode(image: Image.Image, data: bytes) -> np.ndarray:
@@ -43,7 +32,7 @@ def decode(image: Image.Image, data: bytes) -> np.ndarray:
         image: the file as Pillow opened it.
         data: the bytes of the file.
     """
-    if isinstance(image, ImageFile.ImageFile) and image.mode in ("L", "RGB"):
+    if _plain(image):
         try:
             return simplejpeg.decode_jpeg(data, "GRAY" if image.mode == "L" else "RGB")
         except ValueError:
@@ -51,9 +40,34 @@ def decode(image: Image.Image, data: bytes) -> np.ndarray:
     return np.asarray(image)
 
 
+def bands(image: Image.Image, data: bytes, rows: int) -> Iterator[np.ndarray]:
+    """What `decode` gives, some rows at a time, (rows, W, C): libvips decodes no more than that at once."""
+    top = 0
+    if _plain(image):
+        try:
+            source = pyvips.Image.jpegload_buffer(data, access="sequential", fail_on="warning")
+            region = pyvips.Region.new(source)
+            for top in range(0, image.height, rows):
+                band = region.fetch(0, top, image.width, min(rows, image.height - top))
+                yield np.frombuffer(band, np.uint8).reshape(-1, image.width, source.bands)
+            return
+        except pyvips.Error:
+            pass
+    whole = np.asarray(image).reshape(image.height, image.width, -1)
+    for start in range(top, image.height, rows):
+        yield whole[start : start + rows]
+
+
+def _plain(image: Image.Image) -> bool:
+    return isinstance(image, ImageFile.ImageFile) and image.mode in ("L", "RGB")
+
+
 def ended(data: bytes) -> bytes:
-    """A file that lacks only its end marker with one, as browsers read it; others, and what lacks rows, as they are."""
-    if _parts(data)[1] is not None:
+    """A file that lacks only its end marker with one, as browsers read it; others, and what lacks rows, as they are.
+
+    Of one in arithmetic coding nobody knows: its decoder takes what is missing for zeros.
+    """
+    if _parts(data)[1] is not None or coding(data)[0] in blocks.ARITHMETIC:
         return data
     bare = data.rstrip(b"\0")
     for whole in (bare + b"\xff\xd9", bare.removesuffix(b"\xff") + b"\xff\xd9", bare + b"\0\xff\xd9"):
@@ -67,7 +81,11 @@ def ended(data: bytes) -> bytes:
 
 def segments(data: bytes) -> list[tuple[int, bytes]]:
     """The application segments and comments of the first picture: marker and content, in their order."""
-    return [(marker, data[a:b]) for marker, a, b in _parts(data)[0] if 0xE0 <= marker <= 0xEF or marker == 0xFE]
+    return [(marker, data[a:b]) for marker, a, b in _parts(data)[0] if _is_word(marker)]
+
+
+def _is_word(marker: int) -> bool:
+    return 0xE0 <= marker <= 0xEF or marker == 0xFE
 
 
 def metadata(data: bytes) -> tuple[bytes | None, bytes | None]:
@@ -113,27 +131,57 @@ def coding(data: bytes) -> tuple[int, int]:
     return next(((marker, data[start]) for marker, start, _ in _parts(data)[0] if marker in FRAMES), (0, 0))
 
 
-def changes(data: bytes, before: np.ndarray, after: np.ndarray) -> list[Change]:
-    """Where a picture is to be another, as whole blocks: small, so that neither picture is needed any more.
+def lacks_scans(data: bytes) -> bool:
+    """Whether a progressive JPEG ends before its frequencies have all bits; decoders then smooth what is there."""
+    parts = _parts(data)[0]
+    names = next(data[start + 6 : end : 3] for marker, start, end in parts if marker in FRAMES)
+    bits_to_come = np.full((256, 64), 1)
+    for start in (start for marker, start, _ in parts if marker == 0xDA):
+        said = start + 1 + 2 * data[start]
+        low, high, bits = data[said : said + 3]
+        bits_to_come[list(data[start + 1 : said : 2]), low : high + 1] = bits & 15
+    return bool(bits_to_come[list(names)].any())
+
+
+def frame(data: bytes) -> blocks.Frame:
+    """How the blocks of a file lie.
+
+    Raises:
+        ValueError: it does not say.
+    """
+    parts = _parts(data)[0]
+    tables = [data[start:end] for marker, start, end in parts if marker == 0xDB]
+    marker, start, end = next(part for part in parts if part[0] in FRAMES)
+    return blocks.frame(marker, data[start:end], tables, data)
+
+
+def rows_of(one: blocks.Frame) -> int:
+    """How many rows are worked on at a time."""
+    return -(-ROWS // one.unit[0]) * one.unit[0]
+
+
+def changes(one: blocks.Frame, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> blocks.Waves:
+    """What a picture's changes are to its blocks: small, so that no picture is needed any more.
 
     Args:
-        data: the file.
-        before: its pixels as it holds them, (H, W, C) uint8: grey, RGB or inks.
-        after: what they are to be.
+        one: how the file's blocks lie.
+        pairs: the picture as the file holds it and as it is to be, `rows_of` rows at a time, (h, W, C) uint8: grey, RGB
+            or inks.
     """
-    high, wide = _sampling(data)
-    found = []
-    for top in range(0, before.shape[0], rows := 8 * high * BAND):
-        band = slice(top, top + rows)
-        differ = (before[band] != after[band]).reshape(len(before[band]), -1).any(axis=0)  # 30 times as fast as at once
+    found: blocks.Waves = {}
+    top, broad = 0, one.unit[1]
+    for before, after in pairs:
+        differ = (before != after).reshape(len(before), -1).any(axis=0)  # 30 times as fast as at once
         touched = np.flatnonzero(differ.reshape(before.shape[1:]).any(axis=1))
         if len(touched):
-            left, right = touched[0] // (8 * wide) * 8 * wide, (touched[-1] // (8 * wide) + 1) * 8 * wide
-            found.append((top, int(left), after[band, left:right].astype(np.int16) - before[band, left:right]))
+            left, right = touched[0] // broad * broad, (touched[-1] // broad + 1) * broad
+            change = after[:, left:right].astype(np.float32) - before[:, left:right]
+            found.update(blocks.waves(one, change, top, int(left)))
+        top += len(before)
     return found
 
 
-def rewrite(data: bytes, changed: list[Change]) -> bytes:
+def rewrite(data: bytes, one: blocks.Frame, added: blocks.Waves) -> bytes:
     """A JPEG in which blocks are changed where pixels are; what stands beside the picture stays, but for thumbnails.
 
     Raises:
@@ -142,15 +190,16 @@ def rewrite(data: bytes, changed: list[Change]) -> bytes:
     old = [(marker, content) for marker, content in segments(data) if not content.startswith(b"JFXX\0")]  # a thumbnail
     words = [(marker, _without_thumbnail(content)) for marker, content in old]
     end = _parts(data)[1] or len(data)
-    picture = _changed(data, changed)
+    picture = blocks.rewritten(data, one, added)
+    picture = picture[next(begin - 4 for marker, begin, _ in _parts(picture)[0] if not _is_word(marker)) :]
     start = 2 + sum(4 + len(content) for _, content in words)
     written = b"\xff\xd8"
     for marker, content in words:
         if marker == 0xE2 and content.startswith(PAIRS):
-            moved = start + len(picture) - 2 - end
-            content = _pointing(content, data.find(content) + 4 - (len(written) + 8), start + len(picture) - 2, moved)
+            moved = start + len(picture) - end
+            content = _pointing(content, data.find(content) + 4 - (len(written) + 8), start + len(picture), moved)
         written += _segment(marker, content)
-    return written + picture[2:] + data[end:]
+    return written + picture + data[end:]
 
 
 def _without_thumbnail(content: bytes) -> bytes:
@@ -160,68 +209,6 @@ def _without_thumbnail(content: bytes) -> bytes:
     if content.startswith(PHOTOSHOP):
         return PHOTOSHOP + exif_block.without_resources(content[len(PHOTOSHOP) :])
     return content
-
-
-def _changed(data: bytes, changed: list[Change]) -> bytes:
-    """The picture with its changes, without any words."""
-    with _file(data) as path:
-        file = jpegio.read(path)
-        tables = [data[start:end] for marker, start, end in _parts(data)[0] if marker == 0xDB]
-        slots = sorted({slot for content in tables for slot in _tables(content)})
-        for top, left, change in changed:
-            _add(file, slots, change.astype(np.float32), top, left)
-        for part in file.comp_info:  # which jpegio knows of the first scan only: coded anew, two will do
-            part.dc_tbl_no, part.ac_tbl_no = (min(max(number, 0), 1) for number in (part.dc_tbl_no, part.ac_tbl_no))
-        file.markers = []
-        file.optimize_coding = True  # the file's own codes may lack what a changed block needs
-        file.write(path)
-        return Path(path).read_bytes()
-
-
-def _sampling(data: bytes) -> tuple[int, int]:
-    """Into how many blocks, down and across, the finest component of a unit is divided."""
-    frame = next((data[a:b] for marker, a, b in _parts(data)[0] if marker in FRAMES), b"")
-    factors = frame[7::3] or b"\x11"
-    return max(each & 15 for each in factors), max(each >> 4 for each in factors)
-
-
-def _add(file: Any, slots: list[int], change: np.ndarray, top: int, left: int) -> None:
-    """Add a change of pixels, (h, w, C) from `top` and `left` of the picture on, to the frequencies of a file."""
-    highest, widest = file.max_v_samp_factor, file.max_h_samp_factor
-    short = [(0, -change.shape[axis] % (8 * most)) for axis, most in ((0, highest), (1, widest))]
-    change = np.pad(change, (*short, (0, 0)), mode="edge")
-    space = file.jpeg_color_space
-    if space in (YCC, YCCK):
-        change[..., :3] = change[..., :3] @ LUMA.T
-    if space == CMYK:
-        change = -change  # Adobe's inks count downwards
-    elif space == YCCK:
-        change[..., 3] *= -1
-    for number, (part, table) in enumerate(zip(file.comp_info, file.coef_arrays, strict=True)):
-        size = (change.shape[1] * part.h_samp_factor // widest, change.shape[0] * part.v_samp_factor // highest)
-        plane = cv2.resize(change[..., number], size, interpolation=cv2.INTER_AREA)
-        blocks = plane.reshape(size[1] // 8, 8, size[0] // 8, 8).transpose(0, 2, 1, 3)
-        steps = file.quant_tables[slots.index(part.quant_tbl_no)]
-        waves = np.rint(WAVES @ blocks @ WAVES.T / steps).astype(np.int32).transpose(0, 2, 1, 3).reshape(size[::-1])
-        y, x = top * part.v_samp_factor // highest, left * part.h_samp_factor // widest
-        part_of_it = table[y : y + size[1], x : x + size[0]]
-        waves = waves[: part_of_it.shape[0], : part_of_it.shape[1]]
-        np.copyto(part_of_it, np.clip(part_of_it + waves, -1023, 1023), where=waves != 0)
-
-
-@contextlib.contextmanager
-def _file(data: bytes) -> Iterator[str]:
-    """The name of a file that holds bytes for as long as one is within; in memory where the system can."""
-    if hasattr(os, "memfd_create"):
-        with open(os.memfd_create("ranlen"), "wb") as file:
-            file.write(data)
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "a"
-            path.write_bytes(data)
-            yield str(path)
 
 
 def _parts(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:
@@ -240,14 +227,6 @@ def _parts(data: bytes) -> tuple[list[tuple[int, int, int]], int | None]:
         found.append((marker, at + 2, at + length))
         at += max(2, length)
     return found, None
-
-
-def _tables(content: bytes) -> Iterator[int]:
-    """The slots that a segment of tables fills."""
-    at = 0
-    while at < len(content):
-        yield content[at] & 15
-        at += 1 + (128 if content[at] >> 4 else 64)
 
 
 def _segment(marker: int, content: bytes) -> bytes:

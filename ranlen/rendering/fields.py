@@ -124,8 +124,9 @@ def expose(image: Tensor, log_gain: Tensor, shoulder: Tensor | float = 1.0) -> T
         log_gain: log k, whatever broadcasts to the image.
         shoulder: p, at least 1, likewise.
     """
-    shut = torch.exp(-shoulder * log_gain)
-    share = shut + (1 - shut) * image**shoulder
+    shut = torch.exp((-shoulder * log_gain).clamp(max=80))  # beyond, there is no such number
+    bent = image**shoulder
+    share = bent + shut * (1 - bent)  # 1 in white, however large `shut` is
     return image * share.clamp(min=torch.finfo(share.dtype).tiny) ** (-1 / shoulder)  # half precision may make it 0
 
 
@@ -149,9 +150,12 @@ class Illumination(LightField):
     @classmethod
     def between(cls, image: Tensor, lit: Tensor, shoulder: Tensor | float = 1.0) -> Illumination:
         """The light that turns an image into a lit one, both (N, 3, h, w): for networks that give pictures."""
-        # Half a level from black and from white, which are infinitely far away.
-        dark, bright = (picture.clamp(0.002, 0.998) ** shoulder for picture in (image, lit))
-        return cls((bright.logit() - dark.logit()) / shoulder, shoulder)
+        # Half a level from black and from white, which are infinitely far away. logit(v^p) / p, where v^p may vanish:
+        dark, bright = (
+            inside.log() - torch.log1p(-(inside**shoulder)) / shoulder
+            for inside in (picture.clamp(0.002, 0.998) for picture in (image, lit))
+        )
+        return cls(bright - dark, shoulder)
 
     def split(self) -> list[LightField]:
         count = len(self.maps)

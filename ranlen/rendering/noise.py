@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ranlen.rendering.fields import LightField
 
 # How fast it goes where light is added. Of grain less, for it may be skin or hair; of its colour all.
-GRAIN, COLOUR = 2.0, 8.0
+GRAIN, COLOUR = 1.0, 8.0
 
 
 def check_denoise(denoise: float) -> float:
@@ -29,8 +29,8 @@ def check_denoise(denoise: float) -> float:
 def noise_shares(log_gain: Tensor, denoise: float) -> Tensor:
     """How much of their grain, and of the colour of their noise, places lose: (N, 2, h, w) in [0, 1).
 
-    1 - gain^(-c denoise): nothing where no light is added, and the more the more there is. With c denoise = 1 the light
-    brings up no noise: there is as much as before.
+    1 - gain^(-c denoise): nothing where no light is added, and the more the more there is. With c denoise = 1 there is
+    as much of it as before the light.
 
     Args:
         log_gain: (N, 1, h, w), of a field times degree and attenuation, see `LightField.log_gain`.
