@@ -1,13 +1,18 @@
 """How well a click finds the subject: mean IoU in good light and in the dark, by number of clicks.
 
-`python -m benchmarks.segmentation FOLDER` with FOLDER/image and FOLDER/mask; pairs share a name. The user is
+`python -m benchmarks.segmentation FOLDER...` with FOLDER/image and FOLDER/mask; pairs share a name. The user is
 simulated: the first click lands anywhere comfortably inside the subject, each next one in the middle of the largest
 error, and says which kind of error it is. All segmenters see the same photos and get the same first click.
+
+`--kept 300` takes the photos that are kept for figures alone: the first by a hash of their names; `benchmarks.choice`
+learns on later ones. `--pieces` is for masks that hold several subjects: a click means the piece it falls on. With
+`--json` of an earlier run, `--against` tells what has changed since, with 95 % intervals of the paired difference.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import time
@@ -20,12 +25,14 @@ import numpy as np
 
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.masks import regions
+from ranlen.masks import boolean, regions
 from ranlen.segment import Prompts, Segmenter
 from ranlen.segment.grabcut import GrabCut
 from ranlen.segment.prompts import check_prompts
+from train import intervals
 
 CLICKS = (1, 3, 5)
+ENOUGH = 0.7  # IoU above which a mask needs little more
 
 
 class Circle:
@@ -83,7 +90,7 @@ def iou(mask: np.ndarray, truth: np.ndarray) -> float:
 def depth(inside: np.ndarray) -> np.ndarray:
     """Distance of each True pixel to the nearest False one or to the frame."""
     framed = np.pad(inside.astype(np.uint8), 1)
-    return cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    return boolean.distance(framed == 0)[1:-1, 1:-1]
 
 
 def first_click(truth: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
@@ -108,12 +115,18 @@ def next_prompts(prompts: Prompts, mask: np.ndarray, truth: np.ndarray) -> Promp
     return replace(prompts, outside=(*prompts.outside, point), mask=mask)
 
 
-def simulate(segmenter: Segmenter, photo: Photo, truth: np.ndarray, rng: np.random.Generator) -> list:
-    """(IoU, seconds) after each click up to the last of `CLICKS`."""
+def piece(truth: np.ndarray, point: tuple[float, float]) -> np.ndarray:
+    """What hangs together with a point in a mask: of five cats, the one that was clicked."""
+    _, pieces = cv2.connectedComponents(truth.astype(np.uint8))
+    return pieces == pieces[int(point[1]), int(point[0])]
+
+
+def simulate(segmenter: Segmenter, photo: Photo, truth: np.ndarray, click: tuple[float, float], count: int) -> list:
+    """(IoU, seconds) after each of `count` clicks."""
     prepared = segmenter.prepare(photo)
-    prompts = Prompts(inside=(first_click(truth, rng),))
+    prompts = Prompts(inside=(click,))
     results = []
-    for _ in range(max(CLICKS)):
+    for _ in range(count):
         started = time.perf_counter()
         mask = segmenter.segment(prepared, prompts)
         results.append((iou(mask, truth), time.perf_counter() - started))
@@ -121,64 +134,115 @@ def simulate(segmenter: Segmenter, photo: Photo, truth: np.ndarray, rng: np.rand
     return results
 
 
-def pairs(folder: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(name, pixels, truth) of every photo that has a mask."""
+def pairs(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """The files (photo, mask) of every photo that has a mask."""
     found = []
-    for path in sorted((folder / "image").glob("*")):
-        masks = list((folder / "mask").glob(f"{path.stem}.*"))
-        if masks:
-            photo = images.read(path)
-            found.append((path.stem, photo.pixels, images.read_mask(masks[0], photo.size)))
+    for folder in folders:
+        masks = {path.stem: path for path in (folder / "mask").glob("*")}
+        found += [(path, masks[path.stem]) for path in sorted((folder / "image").glob("*")) if path.stem in masks]
     return found
 
 
-def measure(segmenters: Sequence[Segmenter], data: list, seed: int = 0) -> list[dict]:
+def shuffled(files: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The same files in an order that only their names decide: what was kept once is kept for good."""
+    return sorted(files, key=lambda pair: hashlib.sha256(pair[0].stem.encode()).hexdigest())
+
+
+def read(image: Path, mask: Path) -> tuple[str, np.ndarray, np.ndarray]:
+    """(folder/name, pixels, truth)."""
+    photo = images.read(image)
+    return f"{image.parent.parent.name}/{image.stem}", photo.pixels, images.read_mask(mask, photo.size)
+
+
+def measure(segmenters: Sequence[Segmenter], data: list, seed: int, clicks: Sequence[int], *, pieces: bool) -> list:
     """One row for each segmenter, light, photo and number of clicks."""
     rows = []
     for light, darken in LIGHTS.items():
         for number, (name, pixels, truth) in enumerate(data):
             photo = Photo(darken(pixels, np.random.default_rng((seed, number))))
+            click = first_click(truth, np.random.default_rng((seed, number)))
+            meant = piece(truth, click) if pieces else truth
             for segmenter in segmenters:
-                results = simulate(segmenter, photo, truth, np.random.default_rng((seed, number)))
+                results = simulate(segmenter, photo, meant, click, max(clicks))
                 rows += [
-                    {"segmenter": segmenter.name, "light": light, "photo": name, "clicks": count}
+                    {"segmenter": segmenter.name, "light": light, "photo": name, "seed": seed, "clicks": count}
                     | {"iou": results[count - 1][0], "seconds": results[count - 1][1]}
-                    for count in CLICKS
+                    for count in clicks
                 ]
     return rows
 
 
 def table(rows: list[dict]) -> str:
-    """Mean IoU / share above 0.7, by segmenter, light and clicks."""
-    lines = [f"{'segmenter':<12}{'light':<8}" + "".join(f"{f'{n} clicks':>14}" for n in CLICKS) + f"{'ms a click':>12}"]
+    """Mean IoU / share above 0.7, by segmenter, folder, light and clicks."""
+    clicks = sorted({row["clicks"] for row in rows})
+    lines = [
+        f"{'segmenter':<12}{'photos':<10}{'light':<8}"
+        + "".join(f"{f'{n} clicks':>14}" for n in clicks)
+        + "  ms a click"
+    ]
+    folders = sorted({folder_of(row) for row in rows})
     for name in dict.fromkeys(row["segmenter"] for row in rows):
-        for light in LIGHTS:
-            chosen = [row for row in rows if row["segmenter"] == name and row["light"] == light]
-            cells = []
-            for count in CLICKS:
-                scores = [row["iou"] for row in chosen if row["clicks"] == count]
-                cells.append(f"{statistics.mean(scores):.3f} / {np.mean(np.array(scores) > 0.7):>4.0%}")
-            pace = 1000 * statistics.median(row["seconds"] for row in chosen)
-            lines.append(f"{name:<12}{light:<8}" + "".join(f"{cell:>14}" for cell in cells) + f"{pace:>12.0f}")
+        for folder in [*folders, "all"] if len(folders) > 1 else folders:
+            for light in LIGHTS:
+                chosen = [row for row in rows if (row["segmenter"], row["light"]) == (name, light)]
+                chosen = [row for row in chosen if folder in ("all", folder_of(row))]
+                cells = []
+                for count in clicks:
+                    scores = [row["iou"] for row in chosen if row["clicks"] == count]
+                    cells.append(f"{statistics.mean(scores):.3f} / {np.mean(np.array(scores) > ENOUGH):>4.0%}")
+                pace = 1000 * statistics.median(row["seconds"] for row in chosen)
+                cells = "".join(f"{cell:>14}" for cell in cells)
+                lines.append(f"{name:<12}{folder:<10}{light:<8}{cells}{pace:>12.0f}")
+    return "\n".join(lines)
+
+
+def folder_of(row: dict) -> str:
+    return row["photo"].split("/")[0]
+
+
+def changes(rows: list[dict], before: list[dict]) -> str:
+    """How the mean IoU has changed, by segmenter, light and clicks; the interval is over photos."""
+    keys = ("segmenter", "light", "clicks", "photo", "seed")
+    earlier = {tuple(row[key] for key in keys): row["iou"] for row in before}
+    differences: dict[tuple, dict[str, list[float]]] = {}
+    for row in rows:
+        key = tuple(row[key] for key in keys)
+        if key in earlier:
+            differences.setdefault(key[:3], {}).setdefault(row["photo"], []).append(row["iou"] - earlier[key])
+    lines = []
+    for (name, light, count), photos in differences.items():
+        means = np.array([statistics.mean(values) for values in photos.values()])
+        around = intervals.interval(means, intervals.resample(list(photos)))
+        spread = f" [{around[0]:+.3f}, {around[1]:+.3f}]" if around else ""
+        lines.append(f"{name:<12}{light:<8}{count} clicks{means.mean():+8.3f}{spread} on {len(means)} photos")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="holds image/ and mask/")
+    parser.add_argument("folders", type=Path, nargs="+", help="each holds image/ and mask/")
     parser.add_argument("--segmenters", nargs="+", choices=SEGMENTERS, default=["circle", "grabcut", "sam"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of first clicks and noise")
+    parser.add_argument("--clicks", type=int, nargs="+", default=CLICKS, help="after how many to measure")
+    parser.add_argument("--kept", type=int, help="only as many photos, which are kept for this")
+    parser.add_argument("--pieces", action="store_true", help="a mask holds several subjects; the clicked one counts")
     parser.add_argument("--json", type=Path, help="write every result here")
+    parser.add_argument("--against", type=Path, help="the --json of an earlier run")
     options = parser.parse_args()
-    data = pairs(options.folder)
-    if not data:
-        print(f"skipped: {options.folder} holds no image/ and mask/ of the same names")
+    files = pairs(options.folders)
+    if not files:
+        print(f"skipped: {', '.join(map(str, options.folders))}: no image/ and mask/ that hold files of the same names")
         return
+    data = [read(*pair) for pair in (shuffled(files)[: options.kept] if options.kept else files)]
     cv2.setNumThreads(1)
     segmenters = [SEGMENTERS[name]() for name in options.segmenters]
-    rows = [row for seed in options.seeds for row in measure(segmenters, data, seed)]
-    print(f"{len(data)} photos, {len(options.seeds)} first clicks in each; mean IoU / share above 0.7")
+    rows = []
+    for seed in options.seeds:
+        rows += measure(segmenters, data, seed, options.clicks, pieces=options.pieces)
+    print(f"{len(data)} photos, {len(options.seeds)} first clicks in each; mean IoU / share above {ENOUGH}")
     print(table(rows))
+    if options.against:
+        print(changes(rows, json.loads(options.against.read_text())))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 

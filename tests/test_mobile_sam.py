@@ -147,8 +147,8 @@ def test_a_click_finds_in_the_dark_what_it_finds_by_day(mobile_sam, name):
     bright = Photo((255 * (dark.pixels / 255) ** 0.45).round().astype(np.uint8))
     prompts = Prompts(inside=(tuple(np.multiply(CLICKS[name], (width, height))),))
     by_day, by_night = (answer(mobile_sam, photo, prompts) for photo in (bright, dark))
-    assert 0.02 < by_day.mean() < 0.99
-    assert iou(by_day, by_night) > 0.8
+    assert 0.02 < by_day.mean() < 0.9  # the cat fills its frame, but is not all of it
+    assert iou(by_day, by_night) > 0.75
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (40, 30)])

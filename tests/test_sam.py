@@ -13,7 +13,7 @@ import torch
 from ranlen.io.images import Photo
 from ranlen.masks.shapes import disc
 from ranlen.models import weights
-from ranlen.segment import Prompts, checkpoints, sam
+from ranlen.segment import Prompts, checkpoints, parts, sam
 from ranlen.segment.brighten import brightened
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.network import Network
@@ -40,24 +40,76 @@ def test_a_mask_prompt_has_the_logits_shape_and_leaves_the_padding_out(random_sa
     torch.testing.assert_close(prompt[0, 0, 32:], torch.full((32, 64), -sam.CONFIDENCE))
 
 
-def test_the_largest_sensible_mask_is_chosen_and_levels_step_from_it():
-    areas, stable = [0.3, 0.05, 0.12], [0.8, 0.98, 0.9]
-    assert sam.choose(areas, stable) == 0  # the person, not the shirt
-    assert sam.choose(areas, stable, -1) == 2
-    assert sam.choose(areas, stable, -5) == 1
-    assert sam.choose(areas, stable, 1) == 0
-    assert sam.choose([0.7, 0.05, 0.12], stable) == 2  # most of the frame is no subject
-    assert sam.choose(areas, [0.5, 0.98, 0.9]) == 2  # nor is a mask that cannot decide
-    assert sam.choose([0.9, 0.05, 0.12], [0.8, 0.2, 0.4]) == 0  # unless nothing else makes sense
-    assert sam.choose([0.0, 0.0, 1.0], stable) in (0, 1, 2)
-    assert sam.choose([0.2], [0.1], 3) == 0
+def boxes(*corners: tuple[int, int, int, int]) -> np.ndarray:
+    """Logits (K, 192, 256), each of a box of left, top, right, bottom."""
+    masks = np.full((len(corners), 192, 256), -9.0)
+    for mask, (left, top, right, bottom) in zip(masks, corners, strict=True):
+        mask[top:bottom, left:right] = 9
+    return masks
+
+
+def test_the_person_is_meant_not_the_shirt_nor_the_street_and_levels_step_from_there():
+    street, shirt, person = (0, 60, 256, 192), (100, 60, 130, 100), (95, 20, 140, 190)
+    masks = boxes(street, shirt, person)
+    assert parts.choose(masks) == 2
+    assert [parts.choose(masks, level=level) for level in (-1, -5, 1, 5)] == [1, 1, 0, 0]
+    assert parts.choose(boxes(person, shirt, (0, 0, 256, 192))) == 0  # nor all of the frame
+    assert parts.choose(boxes((80, 40, 200, 192), shirt)) == 0  # a portrait is cut off below
+    assert parts.choose(boxes((0, 0, 0, 0), (0, 0, 256, 192))) == 1  # anything rather than nothing
+    assert parts.choose(boxes(person), level=3) == 0
+
+
+def test_a_ragged_mask_is_less_than_a_solid_one():
+    masks = boxes((40, 40, 200, 150), (60, 60, 150, 130))
+    masks[0, ::3] = masks[0, :, ::3] = -9
+    assert parts.choose(masks) == 1
+
+
+def test_a_mask_that_cannot_decide_is_taken_last():
+    masks = boxes((40, 40, 200, 150), (60, 60, 150, 130))
+    assert parts.choose(masks) == 0
+    masks[0, 60:, 40:200] = 0.5  # most of it is gone a little above 0
+    assert parts.choose(masks) == 1
+    assert parts.choose(masks[:1]) == 0
+
+
+def test_a_mask_of_two_things_is_not_one_of_the_clicked_thing():
+    masks = boxes((100, 60, 130, 90), (100, 60, 130, 90))
+    masks[1, 60:120, 160:220] = 9
+    assert parts.choose(masks) == parts.choose(masks, (180, 80)) == 1
+    assert parts.choose(masks, (110, 70)) == 0
+    assert parts.looks(masks[1], (180, 80))[0] == pytest.approx(0.8, abs=0.01)  # the brush is round, corners are not
+    assert parts.looks(masks[1], (0, 0))[0] == 0
+
+
+def test_a_small_thing_and_its_part_compare_as_large_ones_do():
+    near = boxes((40, 20, 200, 180), (60, 60, 140, 140))
+    far = boxes((40, 20, 80, 60), (60, 30, 80, 50))
+    near[0, 60:140, 200:230] = far[0, 30:50, 80:88] = 9
+    gains = [parts.score(large, None) - parts.score(small, None) for large, small in (near, far)]
+    assert gains[0] == pytest.approx(gains[1], abs=0.05)
+
+
+def test_the_clicked_cell_is_told_where_one_click_is_all(random_sam):
+    prepared = random_sam.prepare(disc_photo()[0])  # 320 x 240 pixels, seen as 256 x 192
+    assert [sam.clicked(prepared, Prompts(inside=(at,))) for at in ((0, 0), (320, 240), (160, 120))] == [
+        (0, 0), (63, 47), (32, 24),
+    ]  # fmt: skip
+    more = (
+        {"outside": (CENTER,)},
+        {"box": (130, 40, 250, 160)},
+        {"mask": np.ones(SIZE, bool)},
+        {"inside": (CENTER,) * 2},
+    )
+    assert {sam.clicked(prepared, Prompts(**{"inside": (CENTER,)} | each)) for each in more} == {None}
 
 
 def test_which_part_the_answer_is_is_told_from_the_smallest(random_sam, monkeypatch):
     photo, _ = disc_photo()
     prepared = random_sam.prepare(photo)
-    nested = np.stack([disc(prepared.inner, (128, 96), radius) for radius in (60, 20, 40)])
-    monkeypatch.setattr(random_sam, "_masks", lambda *given, several: (nested, [0.95] * 3))
+    nested = np.stack([disc((48, 64), (32, 24), radius) for radius in (15, 5, 10)])
+    logits = torch.nn.functional.pad(torch.tensor(nested), (0, 0, 0, 16)) * 20.0 - 10
+    monkeypatch.setattr(random_sam, "_decode", lambda *given, several: (logits, None))
     seen = []
     for level in (1, 0, -1, -2):
         prompts = Prompts(inside=(CENTER,), level=level)
@@ -74,21 +126,6 @@ def test_sam_sees_a_dark_photo_bright_and_without_its_noise():
     seen = sam.daylight(dark)
     assert seen.mean() > 10 * dark.mean()
     assert (seen[:, :80].std((0, 1)) < 0.3 * brightened(dark)[:, :80].std((0, 1))).all()
-
-
-def test_a_mask_is_stable_if_the_threshold_hardly_matters():
-    logits = torch.full((3, 10, 10), -9.0)
-    logits[0, :5] = 9
-    logits[1, :5] = torch.linspace(-2, 2, 50).reshape(5, 10)
-    assert sam.stability(logits) == [1.0, pytest.approx(1 / 3, abs=0.02), 0.0]
-
-
-def test_how_much_of_a_mask_hangs_together_with_a_click():
-    mask = np.zeros((20, 40), bool)
-    mask[5:15, 5:15] = mask[5:10, 25:30] = True
-    assert sam.piece(mask, (7, 7)) == 0.8
-    assert sam.piece(mask, (7, 27)) == 0.2
-    assert sam.piece(mask, (0, 40)) == 0.0
 
 
 def test_folding_norms_changes_no_number():

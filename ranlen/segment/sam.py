@@ -5,7 +5,7 @@ The network is our own; the image encoders of SAM's own sizes, ViT-B, L and H, c
 How a dark photo is shown to it was chosen on 29 DAVIS frames by the overlap that `benchmarks/segmentation.py` measures
 with MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first click each:
 
-    as it is (with an older `choose`)         0.55 / 0.71 / 0.77    0.37 / 0.57 / 0.66
+    as it is (with an older choice)           0.55 / 0.71 / 0.77    0.37 / 0.57 / 0.66
     brightened                                0.63 / 0.76 / 0.85    0.61 / 0.74 / 0.78
     lit by our own global network, blurred    0.65 / 0.75 / 0.81    0.64 / 0.69 / 0.77
     brightened, blurred by 1                  0.63 / 0.74 / 0.84    0.62 / 0.76 / 0.81
@@ -14,7 +14,8 @@ with MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first 
     brightened, non-local means               0.60 / 0.78 / 0.81    0.60 / 0.71 / 0.79
 
 What the mask so far counts as (`CONFIDENCE`) was chosen there too: 4 gives 0.83 / 0.86 after 3 / 5 clicks by day, 8
-gives 0.81 / 0.85, none at all 0.75 / 0.78. In bfloat16 the encoder is six times slower on the processor at hand.
+gives 0.81 / 0.85, none at all 0.75 / 0.78. A mask that ends where logits are -0.5, not 0, gains 0.005 after one click
+and loses 0.03 after three. In bfloat16 the encoder is six times slower on the processor at hand.
 """
 
 from __future__ import annotations
@@ -33,17 +34,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ranlen.geometry import Pixel
 from ranlen.io.images import Photo, preview
-from ranlen.segment import checkpoints, edges
+from ranlen.segment import checkpoints, edges, parts
 from ranlen.segment.brighten import brightened, is_dark
 from ranlen.segment.checkpoints import Kind, SegmenterError
 from ranlen.segment.network import CORNER, INSIDE, OPPOSITE, OUTSIDE, Network
 from ranlen.segment.prompts import PromptError, Prompts, check_prompts
 from ranlen.segment.tiny_vit import ConvNorm, TinyViT
 
-LARGEST = 2 / 3  # of the frame: what is larger is the surroundings, unless nothing else makes sense
-STABLE = 0.6  # least stability of a mask of one thing; on regions of BSDS500's photos 0.55 to 0.9 do equally well
-MOSTLY = 0.6  # of a mask hangs together with the click, or it is of several things: both balls, not the one clicked
+CELL = 4  # pixels of what SAM sees, along a side, to one of its masks'
 CONFIDENCE = 4.0  # logit of a mask that is given as a prompt
 BLUR = 1.5  # sigma against the noise of a dark photo, in pixels of what SAM sees
 UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")  # MobileSAM's classifier
@@ -132,8 +132,11 @@ class Sam:
         # One click may mean a button, a shirt or a person: SAM gives three masks. More prompts mean one thing.
         points = len(prompts.inside) + len(prompts.outside)
         ambiguous = points == 1 and prompts.box is None and prompts.mask is None
-        masks, stable = self._masks(prepared, prompts, several=ambiguous or prompts.level != 0)
-        mask = masks[choose(masks.mean((1, 2)).tolist(), stable, prompts.level)]
+        logits, seen = self._seen(prepared, prompts, several=ambiguous or prompts.level != 0)
+        chosen = logits[parts.choose(seen, clicked(prepared, prompts), prompts.level)]
+        height, width = prepared.inner
+        enlarged = F.interpolate(chosen[None, None], scale_factor=CELL, mode="bilinear")[0, 0, :height, :width]
+        mask = (enlarged > 0).cpu().numpy()
         if mask.any():
             mask = edges.refine(edges.without_specks(mask), prepared.guide, prepared.size)
         if not mask.any():  # in a photo of one pixel, refining may leave none
@@ -144,22 +147,15 @@ class Sam:
     def part(self, prepared: Prepared, prompts: Prompts) -> tuple[int, int]:
         """Which of SAM's three masks the answer is; where one alone was asked for, the one that would be chosen."""
         check_prompts(prompts, prepared.size)
-        masks, stable = self._masks(prepared, prompts, several=True)
-        areas = masks.mean((1, 2)).tolist()
-        chosen = choose(areas, stable, prompts.level)
-        return sorted(range(len(areas)), key=areas.__getitem__).index(chosen) + 1, len(areas)
+        _, seen = self._seen(prepared, prompts, several=True)
+        chosen = parts.choose(seen, clicked(prepared, prompts), prompts.level)
+        return parts.by_size(seen).index(chosen) + 1, len(seen)
 
-    def _masks(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[np.ndarray, list[float]]:
-        """Masks (K, h, w), and how stable each is: 0 where the only click has not most of it."""
+    def _seen(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, np.ndarray]:
+        """Logits (K, h, w) in the padded square, and those in the photo's part of it."""
         logits, _ = self._decode(prepared, prompts, several=several)
-        height, width = prepared.inner
-        logits = F.interpolate(logits[None], scale_factor=4, mode="bilinear")[0, :, :height, :width]
-        masks, stable = (logits > 0).cpu().numpy(), stability(logits)
-        only = len(prompts.inside) == 1 and not prompts.outside and prompts.box is None and prompts.mask is None
-        if several and only:
-            at = tuple(int(prompts.inside[0][1 - i] * prepared.inner[i] / prepared.size[i]) for i in (0, 1))
-            stable = [s if piece(mask, at) >= MOSTLY else 0.0 for s, mask in zip(stable, masks, strict=True)]
-        return masks, stable
+        height, width = (-(-length // CELL) for length in prepared.inner)
+        return logits, logits[:, :height, :width].cpu().numpy()
 
     def _decode(self, prepared: Prepared, prompts: Prompts, *, several: bool) -> tuple[Tensor, Tensor]:
         """Logits (K, h, w) in the padded square, and the IoUs (K,) that SAM expects."""
@@ -176,8 +172,8 @@ class Sam:
 
     def _mask_prompt(self, mask: np.ndarray, inner: tuple[int, int]) -> Tensor:
         """A mask (H, W) of the photo as logits (1, 1, h, w) of the padded square."""
-        side = self.model.side // 4
-        height, width = (max(1, round(length / 4)) for length in inner)
+        side = self.model.side // CELL
+        height, width = (max(1, round(length / CELL)) for length in inner)
         share = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         padded = np.pad(share, ((0, side - height), (0, side - width)))
         return CONFIDENCE * (2 * torch.tensor(padded, device=self.device)[None, None] - 1)
@@ -188,34 +184,15 @@ def daylight(pixels: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(brightened(pixels), (0, 0), BLUR) if is_dark(pixels) else pixels
 
 
-def stability(logits: Tensor) -> list[float]:
-    """How little each mask (K, h, w) changes with the threshold, 0 to 1: SAM's own stability score, offset 1."""
-    narrow, wide = ((logits > offset).float().sum((1, 2)) for offset in (1, -1))
-    return (narrow / wide.clamp(min=1)).tolist()
-
-
-def piece(mask: np.ndarray, at: tuple[int, ...]) -> float:
-    """How much of a mask (h, w) hangs together with a pixel (row, column) in it: 1 for one thing, 0 beside it."""
-    _, pieces = cv2.connectedComponents(mask.astype(np.uint8))
-    clicked = pieces[tuple(min(i, side - 1) for i, side in zip(at, mask.shape, strict=True))]
-    return float((pieces == clicked).sum() / mask.sum()) if clicked else 0.0
-
-
-def choose(areas: list[float], stable: list[float], level: int = 0) -> int:
-    """Which mask: the largest sensible one, or one that is `level` steps larger or smaller.
-
-    Sensible is a mask of one thing that is neither empty nor most of the frame; a click on a shirt means the person.
-    The IoUs that SAM predicts tell less: they favour parts.
-
-    Args:
-        areas: of the masks, as shares of the frame.
-        stable: their stabilities; 0 for a mask that is of several things.
-        level: 0 for the choice itself.
-    """
-    order = sorted(range(len(areas)), key=areas.__getitem__)
-    sensible = [index for index in order if 0 < areas[index] < LARGEST and stable[index] >= STABLE]
-    first = order.index(sensible[-1] if sensible else max(order, key=stable.__getitem__))
-    return order[min(max(first + level, 0), len(order) - 1)]
+def clicked(prepared: Prepared, prompts: Prompts) -> Pixel | None:
+    """The cell (x, y) of SAM's masks in which the click lies, where it is all that was said."""
+    if len(prompts.inside) != 1 or prompts.outside or prompts.box is not None or prompts.mask is not None:
+        return None
+    x, y = (
+        min(int(at * inner / size), inner - 1) // CELL
+        for at, inner, size in zip(prompts.inside[0], prepared.inner[::-1], prepared.size[::-1], strict=True)
+    )
+    return x, y
 
 
 def half_precision(device: torch.device) -> torch.autocast:
@@ -247,7 +224,7 @@ def vit(kind: Kind) -> torch.nn.Module:
     found = find_spec("segment_anything")
     if found is None or found.submodule_search_locations is None:
         raise SegmenterError("a ViT checkpoint of SAM needs a package: pip install segment-anything")
-    parts = ModuleType("ranlen.segment.segment_anything")
-    parts.__path__ = found.submodule_search_locations
-    sys.modules.setdefault(parts.__name__, parts)
-    return import_module(f"{parts.__name__}.build_sam").sam_model_registry[kind]().image_encoder
+    package = ModuleType("ranlen.segment.segment_anything")
+    package.__path__ = found.submodule_search_locations
+    sys.modules.setdefault(package.__name__, package)
+    return import_module(f"{package.__name__}.build_sam").sam_model_registry[kind]().image_encoder

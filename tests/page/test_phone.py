@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser import IN_BROWSER, PHONE, exact, idle, pixels, place, shares, upload
+from tests.browser import IN_BROWSER, PHONE, click, exact, idle, pixels, place, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -85,3 +85,32 @@ def test_a_message_stands_over_no_button(visit, photo, tmp_path, options):
         return others.filter(([, box]) => meets(one[1], box)).map(([each]) => each.outerHTML.slice(0, 80)); }"""
     )
     assert covered == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"has_touch": True, "is_mobile": True},
+        {"viewport": {"width": 1024, "height": 768}},
+        {"viewport": {"width": 1024, "height": 768}, "has_touch": True, "is_mobile": True},
+        PHONE,
+        PHONE | {"viewport": {"width": 320, "height": 640}},
+    ],
+)
+def test_no_row_of_the_panel_is_wider_than_the_panel(visit, photo, options):
+    page = visit(**options)
+    upload(page, photo)
+    click(page)
+    if page.is_visible(".rl-sheetbutton"):
+        page.click(".rl-sheetbutton")
+    for name, value in (("degree", "1.85"), ("denoise", "55")):
+        page.fill(f"input[type=number][data-of={name}]", value)
+        page.keyboard.press("Enter")
+        idle(page)
+    page.click("summary")
+    spilling = """rows => rows.filter((row) => row.offsetParent && [...row.children].some((each) =>
+        each.getBoundingClientRect().right > row.getBoundingClientRect().right + 0.5)).map((row) => row.innerText)"""
+    assert page.eval_on_selector_all(".rl-panel :is(.rl-row, .rl-segments, .rl-grid, .rl-chips)", spilling) == []
+    assert page.locator("[data-act=auto]").is_enabled()
+    assert page.locator("[data-act=autodenoise]").is_visible()
