@@ -11,7 +11,7 @@ demo: $(VENV)/.demo  ## open the page at http://127.0.0.1:7860
 	$(BIN)/python app.py
 
 test: $(VENV)/.dev chromium  ## run all tests, the browser's included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 soak: $(VENV)/.dev  ## fuzz, load and kill for about 20 minutes; MINUTES=5 for less
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),20)

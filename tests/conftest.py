@@ -24,7 +24,7 @@ from ranlen.models.backbones import BACKBONES
 from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer
 from ranlen.segment import checkpoints, choice
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # two of these run at once
 
 
 @pytest.fixture
