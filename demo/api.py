@@ -146,7 +146,9 @@ def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: 
     """A sheet of a photo in a file."""
     whole = images.read(photo)
     view, much = retouch.view(whole), denoise.automatic(whole)
-    lit = {method: models.light(view, found, enhancer, degree, much) for method, enhancer in enhancers.items()}
+    lights = {method: models.predict(view, found, enhancer) for method, enhancer in enhancers.items()}
+    clean = retouch.clean(view, lights.values()) if degree and much else None
+    lit = {name: retouch.render(view, light, degree, clean=clean, denoise=much) for name, light in lights.items()}
     sheet.contact_sheet({"original": view} | lit, found).write(path)
     return path
 

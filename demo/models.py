@@ -80,14 +80,13 @@ def light(
     mask: RegionMask,
     enhancer: Enhancer,
     degree: float,
-    denoise: float | None = None,
     *,
     in_place: bool = False,
 ) -> Photo:
     """`retouch.light`, whose network is lent a GPU."""
     view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey)  # all that the network sees
     lighting = predict(view, mask, enhancer)
-    denoise = denoising.automatic(photo) if denoise is None else denoise
+    denoise = denoising.automatic(photo)
     clean = retouch.clean(photo, [lighting]) if degree and denoise else None
     return retouch.render(photo, lighting, degree, clean=clean, denoise=denoise, in_place=in_place)
 

@@ -225,7 +225,9 @@ def compare(
         Photos by method, and the photo as it is under "original".
     """
     denoise = denoising.automatic(photo) if denoise is None else denoise
-    lit = {each.method_name: light(photo, mask, each, degree, denoise=denoise) for each in enhancers}
+    lights = {each.method_name: predict(photo, mask, each) for each in enhancers}
+    without = clean(photo, lights.values()) if lights and degree and denoise else None
+    lit = {name: render(photo, light, degree, clean=without, denoise=denoise) for name, light in lights.items()}
     return {"original": photo} | lit
 
 

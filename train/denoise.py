@@ -1,4 +1,4 @@
-"""Train the denoiser: `python -m train.denoise --data ROOT --out RUN`. Two hours on one core; resumable.
+"""Train the denoiser: `python -m train.denoise --data ROOT --out RUN`. An hour on one core; resumable.
 
 Good photos of the published networks' sources get noise (`train.noise`); of a set of real pairs in the dark the noisy
 one is itself, and the other, brought to its exposure, what it should be.

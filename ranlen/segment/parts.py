@@ -1,6 +1,6 @@
 """Which of SAM's masks a click meant: all of a person rather than the shirt, and not the street behind.
 
-What tells them apart is learned: `python -m benchmarks.choice people cats` made the weights, on 200 photos by day and
+What tells them apart is learned, by the code of `python -m benchmarks.choice people cats`, on 200 photos by day and
 in the dark. None of the looks asks how large a thing is in the photo, only how large beside the other masks: with the
 size itself, or a brush of one width, people and cats came out 0.005 better, but thin and small things, a horse's
 rider, 0.03 to 0.05 worse. The IoU that SAM expects of a mask, its compactness, how far the masks agree, mixtures of
