@@ -1,0 +1,33 @@
+"""ONNX Runtime: how graphs are opened here, once for all of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
+    """A graph, ready to run; threads may share it.
+
+    Args:
+        path: an .onnx file.
+        device: "cpu", or "cuda" where onnxruntime-gpu is installed.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that waits costs nothing
+    options.enable_cpu_mem_arena = False  # which would keep the most that was ever needed
+    options.log_severity_level = 3
+    chosen = ["CUDAExecutionProvider"] if device == "cuda" else []
+    return onnxruntime.InferenceSession(path, options, providers=[*chosen, "CPUExecutionProvider"])
+
+
+def threads() -> int:
+    """How many threads a graph runs on: OMP_NUM_THREADS, or what this process may use."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
