@@ -33,7 +33,7 @@ bench: $(VENV)/.dev  ## time and memory of the whole path
 lock: $(VENV)/.dev  ## renew requirements.lock from requirements.txt (pip-tools in an environment of its own)
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet pip-tools
 	$(VENV)/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
-	  --no-emit-find-links --extra-index-url https://download.pytorch.org/whl/cpu --output-file requirements.lock requirements.txt
+	  --no-emit-find-links --output-file requirements.lock requirements.txt
 
 examples: $(VENV)/.dev  ## make the example photos and the README's picture again
 	$(BIN)/python -m demo.make_examples

@@ -22,10 +22,9 @@ import cv2
 import numpy as np
 import torch
 
-from ranlen import denoise, metrics, retouch
+from ranlen import denoise, networks, retouch
 from ranlen.io.images import Photo
-from ranlen.models import weights
-from train import mixture, noise, underexposure
+from train import metrics, mixture, noise, underexposure
 from train.chance import generator_of
 from train.denoise import MOST_ISO
 from train.sets import PARTS, EvaluationSet, read_set, tenth
@@ -122,7 +121,7 @@ def in_the_product(some: EvaluationSet) -> Iterator[tuple[float, list[float]]]:
 
     The figures are PSNR, SSIM and chroma error at degree 1, the same at the best degree, and that degree.
     """
-    network = weights.load(NETWORK)
+    network = networks.load(NETWORK)
     (masks,) = some.masks.values()
     for low, high, mask in zip(some.pairs.low, some.pairs.high, masks, strict=True):
         photo = Photo(np.ascontiguousarray(low.permute(1, 2, 0).numpy()))
@@ -133,9 +132,9 @@ def in_the_product(some: EvaluationSet) -> Iterator[tuple[float, list[float]]]:
             rows = []
             for degree in map(float, DEGREES):
                 lit_photo = retouch.render(photo, lighting, degree, clean=clean, denoise=strength)
-                out = retouch.to_tensor(lit_photo.pixels)
+                out = torch.from_numpy(retouch.to_image(lit_photo.pixels))
                 figures = (metrics.psnr, metrics.ssim, metrics.chroma_error)
-                rows.append([float(figure(out, reference, mask.a)) for figure in figures] + [degree])
+                rows.append([float(figure(out, reference, torch.from_numpy(mask.a))) for figure in figures] + [degree])
             yield strength, next(row for row in rows if row[-1] == 1)[:-1] + max(rows)
 
 

@@ -30,11 +30,10 @@ import torch
 from PIL import Image
 
 from benchmarks import peers
-from ranlen import denoise, retouch
+from ranlen import denoise, networks, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import shapes
-from ranlen.models import weights
 
 SIZES = {1: (816, 1224), 12: (3000, 4000), 24: (4000, 6000), 50: (6144, 8192), 100: (8192, 12208)}  # (height, width)
 MODELS = [f"{backbone}-{method}" for backbone in ("deepupe", "star_dce") for method in ("global", "ranlen")]
@@ -102,7 +101,7 @@ def steps(clock: Clock, path: Path) -> None:
     mask = clock("areas", retouch.region_mask, shapes.disc(photo.size, (width / 2, height / 2), 2 * height / 7))
     small = Photo(images.preview(photo, 1280))
     for model in MODELS:
-        lighting = clock(f"predict, {model}", retouch.predict, photo, mask, weights.load(model))
+        lighting = clock(f"predict, {model}", retouch.predict, photo, mask, networks.load(model))
         np.copyto(lit.pixels, photo.pixels)
         clock(f"render, {model}", functools.partial(retouch.render, in_place=True), lit, lighting, 1.0)
         clock(f"slider tick, {model}", tick, small, lighting, times=TICKS)

@@ -22,7 +22,7 @@ from ranlen.facts import DEFAULT_BACKBONE, DEFAULT_MODEL
 from ranlen.io import images
 from ranlen.masks.edits import parse_edits
 from ranlen.masks.regions import RegionMask
-from ranlen.models.enhancer import Enhancer
+from ranlen.networks import Network
 from ranlen.recipe import Recipe, Subject, parse_recipe
 
 EVENTS: dict[str, Any] = {"concurrency_id": "programs", "concurrency_limit": 20}  # most of which may wait for SAM
@@ -88,9 +88,9 @@ async def light(
             whole = parse_recipe(edits)
             async with opened(photo, whole) as session:
                 return await handlers.in_thread(WORK, save, session, whole, path.parent)
-        enhancer = models.load(model)
+        network = models.load(model)
         found = await marked_areas(photo, mask, edits or click(x, y), feather)
-        return await handlers.in_thread(WORK, write, photo, found, enhancer, degree, path)
+        return await handlers.in_thread(WORK, write, photo, found, network, degree, path)
 
     return await told(photo, work)
 
@@ -101,9 +101,9 @@ def save(session: Session, recipe: Recipe, folder: Path) -> Path:
     return Path(path)
 
 
-def write(photo: str, found: RegionMask, enhancer: Enhancer, degree: float, path: Path) -> Path:
+def write(photo: str, found: RegionMask, network: Network, degree: float, path: Path) -> Path:
     """A photo lit in a file."""
-    images.writing(models.light(images.read(photo), found, enhancer, degree, in_place=True), path)()
+    images.writing(models.light(images.read(photo), found, network, degree, in_place=True), path)()
     return path
 
 
@@ -135,18 +135,18 @@ async def compare(
 
     async def work() -> Path:
         path = temp_files.fresh_folder() / f"{Path(photo).stem}_compared.png"
-        enhancers = {method: models.load(f"{backbone}-{method}") for method in facts.METHODS}
+        networks = {method: models.load(f"{backbone}-{method}") for method in facts.METHODS}
         found = await marked_areas(photo, mask, edits or click(x, y), feather)
-        return await handlers.in_thread(WORK, draw, photo, found, enhancers, degree, path)
+        return await handlers.in_thread(WORK, draw, photo, found, networks, degree, path)
 
     return await told(photo, work)
 
 
-def draw(photo: str, found: RegionMask, enhancers: dict[str, Enhancer], degree: float, path: Path) -> Path:
+def draw(photo: str, found: RegionMask, networks: dict[str, Network], degree: float, path: Path) -> Path:
     """A sheet of a photo in a file."""
     whole = images.read(photo)
     view, much = retouch.view(whole), denoise.automatic(whole)
-    lights = {method: models.predict(view, found, enhancer) for method, enhancer in enhancers.items()}
+    lights = {method: models.predict(view, found, network) for method, network in networks.items()}
     clean = retouch.clean(view, lights.values()) if degree and much else None
     lit = {name: retouch.render(view, light, degree, clean=clean, denoise=much) for name, light in lights.items()}
     sheet.contact_sheet({"original": view} | lit, found).write(path)

@@ -17,7 +17,8 @@ from ranlen.io.images import Photo
 from ranlen.masks import boolean
 from ranlen.masks.edits import is_found
 from ranlen.masks.regions import RegionMask
-from ranlen.models.enhancer import METHODS, Enhancer
+from ranlen.methods import METHODS
+from ranlen.networks import Network
 from ranlen.recipe import (
     Lights,
     Recipe,
@@ -34,7 +35,7 @@ from ranlen.segment.question import asked, prompts
 
 FORMATS = {"same": None, "jpeg": ".jpg", "png16": ".png", "tiff16": ".tif"}  # what a result is saved as
 SAVE_STEPS = 4  # at most
-Load = Callable[[str], Enhancer]
+Load = Callable[[str], Network]
 T = TypeVar("T")
 
 
@@ -157,7 +158,7 @@ def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segme
     """Write what is marked, before the feather, as a picture of the photo's size, white on the subject."""
     path = folder / f"{session.path.stem}_mask.png"
     hard = dataclasses.replace(subject, feather=0.0)
-    core = areas(session, hard, segmenter).a[0, 0].numpy() == 1
+    core = areas(session, hard, segmenter).a[0, 0] == 1
     images.mask_photo(boolean.enlarged(core, session.size), found=is_found(subject.edits)).write(path)
     return path
 

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from skimage import data
 
-from ranlen import retouch
+from ranlen import networks, retouch
 from ranlen.cli.sheet import contact_sheet
 from ranlen.io.images import Photo, encode, preview, read
 from ranlen.masks.regions import disc
-from ranlen.models import weights
-from ranlen.models.enhancer import METHODS
+from ranlen.methods import METHODS
 
 STOPS = {"astronaut": 3.2, "chelsea": 3.0, "coffee": 3.4, "rocket": 0.0}
 
@@ -30,7 +29,7 @@ def darken(pixels: np.ndarray, stops: float, rng: np.random.Generator) -> np.nda
 def readme_picture(photo: Photo) -> Photo:
     """The astronaut under every method."""
     mask = retouch.region_mask(disc(photo.size, (225, 150), 120))
-    results = retouch.compare(photo, mask, (weights.load(f"deepupe-{method}") for method in METHODS))
+    results = retouch.compare(photo, mask, (networks.load(f"deepupe-{method}") for method in METHODS))
     sheet = contact_sheet(results, mask)
     return Photo(preview(sheet, 1200))
 

@@ -37,9 +37,9 @@ The code is MIT; the networks were trained on data for research, see `weights/RE
 
 
 def requirements(hardware: str) -> str:
-    """What the Space installs: what the page does, with a torch that its hardware takes."""
+    """What the Space installs: what the page does, and torch where that is lent a GPU."""
     text = (ROOT / "requirements.txt").read_text()
-    return re.sub(r"^torch==.*$", f"torch=={ZERO_TORCH}", text, flags=re.MULTILINE) if hardware == "zero" else text
+    return f"{text}torch=={ZERO_TORCH}\n" if hardware == "zero" else text
 
 
 def make_space(folder: Path, hardware: str = "cpu") -> int:

@@ -13,15 +13,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
-
 from ranlen import denoise as denoising
-from ranlen import retouch
+from ranlen import networks, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
-from ranlen.models import weights
-from ranlen.models.enhancer import Enhancer
+from ranlen.networks import Network
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
 from ranlen.segment.choice import choose
@@ -36,9 +33,9 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 @functools.cache
-def load(name: str) -> Enhancer:
-    """One enhancer for all visitors: calls keep nothing on it."""
-    return weights.load_published(name)
+def load(name: str) -> Network:
+    """One of each for all visitors: calls keep nothing on it."""
+    return networks.load_published(name)
 
 
 @functools.cache
@@ -57,35 +54,38 @@ def lent(seconds: int) -> Callable[[Call], Call]:
 
 def borrowed() -> bool:
     """Whether this runs on a GPU that was lent."""
-    return spaces is not None and torch.cuda.is_available()
+    if spaces is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
-def predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighting:
+def predict(view: Photo, mask: RegionMask, network: Network) -> retouch.Lighting:
     """`retouch.predict`, for one visitor at a time; the light comes back to where it is rendered."""
     with NETWORK:
-        return _predict(view, mask, enhancer)
+        return _predict(view, mask, network)
 
 
 @lent(15)
-def _predict(view: Photo, mask: RegionMask, enhancer: Enhancer) -> retouch.Lighting:
+def _predict(view: Photo, mask: RegionMask, network: Network) -> retouch.Lighting:
     if not borrowed():
-        return retouch.predict(view, mask, enhancer)
-    lighting = retouch.predict(view, mask, copy.deepcopy(enhancer).to("cuda"))
-    attenuation = None if lighting.attenuation is None else lighting.attenuation.cpu()
-    return retouch.Lighting(lighting.field.to("cpu"), attenuation)
+        return retouch.predict(view, mask, network)
+    name = f"{network.backbone_name}-{network.method_name}"
+    return retouch.predict(view, mask, networks.load(name, "cuda"))  # for this call; its light is NumPy's
 
 
 def light(
     photo: Photo,
     mask: RegionMask,
-    enhancer: Enhancer,
+    network: Network,
     degree: float,
     *,
     in_place: bool = False,
 ) -> Photo:
     """`retouch.light`, whose network is lent a GPU."""
     view = Photo(images.preview(photo, retouch.DETAIL), grey=photo.grey)  # all that the network sees
-    lighting = predict(view, mask, enhancer)
+    lighting = predict(view, mask, network)
     denoise = denoising.automatic(photo)
     clean = retouch.clean(photo, [lighting]) if degree and denoise else None
     return retouch.render(photo, lighting, degree, clean=clean, denoise=denoise, in_place=in_place)

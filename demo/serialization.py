@@ -13,16 +13,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
-from ranlen import metrics
+from ranlen.arrays import resize
 from ranlen.io.images import Photo
 from ranlen.masks.boolean import drawn_at, resized
-from ranlen.masks.regions import RegionMask, resize
-from ranlen.models.denoiser import STEEP
-from ranlen.rendering.fields import Illumination
-from ranlen.retouch import Lighting, to_tensor
+from ranlen.masks.regions import RegionMask
+from ranlen.rendering.fields import GREY, Illumination
+from ranlen.rendering.noise import STEEP
+from ranlen.retouch import Lighting
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 LEVELS = 4095  # that a light is sent in; `page/light.js` knows the number, too
@@ -74,7 +72,7 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     """
     size = photo.size
     maps = _fitting(lighting.field.maps, size)
-    attenuation = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0].numpy()
+    attenuation = None if lighting.attenuation is None else _fitting(lighting.attenuation, size)[0, 0]
     reached = (
         np.ones(size, bool) if attenuation is None else cv2.dilate((attenuation > 0).astype(np.uint8), AROUND) == 1
     )
@@ -82,16 +80,16 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
     part = (slice(box[1], box[1] + box[3]), slice(box[0], box[0] + box[2]))
     whole = maps.shape[-2:] != size
     if not whole:
-        maps = (maps * torch.from_numpy(reached))[(..., *part)]
+        maps = (maps * reached)[(..., *part)]
     steps = maps.shape[1] // 3
-    rows = maps.unflatten(1, (steps, 3))[0].permute(0, 2, 3, 1).flatten(0, 1).numpy()
+    rows = maps.reshape(steps, 3, *maps.shape[2:]).transpose(0, 2, 3, 1).reshape(-1, maps.shape[3], 3)
     return {
         "kind": "gain" if isinstance(lighting.field, Illumination) else "curves",
         "steps": steps,
         "box": box,
         "grey": photo.grey,
-        "shoulder": float(getattr(lighting.field, "shoulder", 1)),
-        "desaturation": float(lighting.field.desaturation),
+        "shoulder": np.asarray(getattr(lighting.field, "shoulder", 1.0)).item(),
+        "desaturation": np.asarray(lighting.field.desaturation).item(),
         "whole": whole,
         "maps": _packed(rows),
         "attenuation": None if attenuation is None else _packed(attenuation[part][..., None]),
@@ -100,8 +98,8 @@ def packed_light(lighting: Lighting, photo: Photo) -> dict[str, Any]:
 
 def outlines(mask: RegionMask) -> dict[str, Any]:
     """Borders of A and of A or B as closed lines, flat lists of x, y in cells of the mask, and the areas' shares."""
-    a, b = (border(shape) for shape in (mask.tensor[0] >= 0.5).numpy())
-    shares = [round(float(share), 4) for share in mask.coverage()]
+    a, b = (border(shape) for shape in mask.tensor[0] >= 0.5)
+    shares = [round(share.item(), 4) for share in mask.coverage()]
     return {"size": list(mask.size), "a": a, "b": b, "shares": shares}
 
 
@@ -120,27 +118,39 @@ def fitted(core: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def in_words(photo: Photo, lit: Photo, mask: RegionMask) -> list[str]:
     """What a light did, for somebody who takes photos: to the subject, to its edge, to everything else."""
-    before, after = to_tensor(photo.pixels), to_tensor(lit.pixels)
-    gain = torch.log2(metrics.tone(after) / metrics.tone(before))
+    gain = np.log2(tone(lit.pixels) / tone(photo.pixels))
     mask = mask.resize(photo.size)
-    subject = 2.2 * float(gain[mask.a >= 0.5].median()) if bool((mask.a >= 0.5).any()) else 0.0
-    outside = mask.c[0, 0].numpy() == 1
+    inside, outside = mask.a[0, 0] >= 0.5, mask.c[0, 0] == 1
+    subject = 2.2 * float(np.median(gain[inside])) if inside.any() else 0.0
     changed = float((photo.pixels != lit.pixels).any(2)[outside].mean()) if outside.any() else 0.0
     words = [f"Subject {subject:+.1f} stops"]
     if changed > 0:
         return [*words, "Edge none", f"Background {changed:.0%} changed"]
-    slope = float(metrics.peak_slope(_profile(gain, mask)))
+    slope = steepest(gain, mask.normalised_distance()[0, 0])
     seen = "soft" if slope < 2.5 else "faint line" if slope < 4 else "visible line"
     return [*words, f"Edge {seen} ({slope:.1f})", "Background untouched"]
 
 
-def _profile(gain: Tensor, mask: RegionMask) -> Tensor:
-    """Median log gain against the normalised distance, (1, bins), as `metrics` has it; NaN where no pixel is."""
-    edges = torch.linspace(-metrics.PROFILE_REACH, 1 + metrics.PROFILE_REACH, metrics.PROFILE_BINS + 1)
-    bins = torch.bucketize(mask.normalised_distance().flatten(), edges, right=True) - 1
-    flat = gain.flatten()
-    rows = [flat[bins == i] for i in range(metrics.PROFILE_BINS)]
-    return torch.stack([row.median() if len(row) else flat.new_tensor(torch.nan) for row in rows])[None]
+def tone(pixels: np.ndarray) -> np.ndarray:
+    """Luminance of pixels (H, W, 3) over 3 x 3 of them, raised by 4 of 255 levels: below that, gains are noise."""
+    grey = cv2.transform(pixels.astype(np.float32) / 255, np.array([GREY], np.float32))
+    return cv2.blur(grey, (3, 3), borderType=cv2.BORDER_REPLICATE) + 4 / 255
+
+
+def steepest(gain: np.ndarray, distance: np.ndarray) -> float:
+    """The steepest step of a gain (H, W) on its way from A (distance 0) to C (1), relative to an even fade.
+
+    1 is a straight line, 5 a visible edge: `peak_slope` of train/metrics.py, which tests hold it to.
+    """
+    count, reach = 24, 0.5  # bins, from half a width of B inside A to half a one inside C
+    bins = np.digitize(distance.ravel(), np.linspace(-reach, 1 + reach, count + 1)) - 1
+    flat = gain.ravel()
+    rows = [flat[bins == i] for i in range(count)]
+    profile = np.array([np.median(row) if len(row) else np.nan for row in rows])
+    inner = profile[: count // 4]
+    height = max(abs(np.nanmean(inner)) if np.isfinite(inner).any() else 0.05, 0.05)
+    steps = np.nan_to_num(np.abs(np.diff(profile))) * count / (1 + 2 * reach)
+    return float(steps.max() / height)
 
 
 def _packed(rows: np.ndarray) -> dict[str, Any]:
@@ -156,7 +166,7 @@ def _packed(rows: np.ndarray) -> dict[str, Any]:
     return {"size": list(rows.shape), "low": low, "high": low + LEVELS * scale, "data": data}
 
 
-def _fitting(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def _fitting(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Maps no larger than the photo."""
     return resize(maps, (min(maps.shape[-2], size[0]), min(maps.shape[-1], size[1])))
 

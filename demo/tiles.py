@@ -24,8 +24,8 @@ from ranlen import denoise
 from ranlen.geometry import Size
 from ranlen.io import images
 from ranlen.io.images import ImageError, Photo
-from ranlen.models.denoiser import REACH
 from ranlen.models.weights import WeightsError
+from ranlen.rendering.noise import REACH
 
 TILE = 512  # pixels of a side; `page/light.js` knows the number, too
 MOST_LEVEL = 8

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from ranlen.masks.shapes import disc, ellipse, rectangle, stroke
     from ranlen.models.conversion import convert
     from ranlen.models.enhancer import Enhancer
-    from ranlen.models.weights import load, published
+    from ranlen.models.weights import published
+    from ranlen.networks import Network, load
     from ranlen.retouch import Lighting, compare, light, predict, region_mask, render
 
 __version__ = "0.1.0"
 
-# Names are fetched when first used: importing torch takes two seconds that `ranlen --help` need not wait.
+# Names are fetched when first used: `ranlen --help` need not wait for OpenCV, nor anybody for torch who trains nothing.
 _HOME = {
     "models.conversion": ("convert",),
     "models.enhancer": ("Enhancer",),
@@ -32,12 +33,14 @@ _HOME = {
     "masks.regions": ("RegionMask",),
     "masks.shapes": ("disc", "ellipse", "rectangle", "stroke"),
     "retouch": ("Lighting", "compare", "light", "predict", "region_mask", "render"),
-    "models.weights": ("load", "published"),
+    "models.weights": ("published",),
+    "networks": ("Network", "load"),
 }
 
 __all__ = [
     "Enhancer",
     "Lighting",
+    "Network",
     "Photo",
     "RegionMask",
     "compare",

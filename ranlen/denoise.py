@@ -9,18 +9,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from ranlen.io.images import Photo, hidden_of, without_hidden
 from ranlen.models import weights
-from ranlen.models.denoiser import CELL, REACH, Denoiser
-from ranlen.rendering.noise import Clean
+from ranlen.rendering.noise import CELL, REACH, Clean
+
+if TYPE_CHECKING:
+    from ranlen.models.denoiser import Denoiser
 
 FILE = "denoiser.safetensors"
 TILE = 640  # height and width: larger is faster, and takes more memory
@@ -50,18 +50,48 @@ class NoiseLevel:
         return variance**0.5 / (GAMMA * value ** (GAMMA - 1))
 
 
+Run: TypeAlias = Callable[[np.ndarray], np.ndarray]  # (1, 3, H, W) in [0, 1] to the same without noise
+
+
 @functools.cache
-def load(device: str = "cpu") -> Denoiser:
-    """The published denoiser, ready to use.
+def load(device: str = "cpu") -> Run:
+    """The published denoiser, ready to run: by ONNX Runtime if its graph is there, or by torch.
 
     Raises:
         WeightsError: its file is missing or damaged.
     """
-    network = Denoiser()
     path = weights.folder() / FILE
-    _, state = weights.read_file(path if path.exists() else weights.shipped() / FILE)
-    network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    return network.to(device).eval()
+    path = path if path.exists() else weights.shipped() / FILE
+    graph = path.with_suffix(".onnx")
+    if device == "cpu" and graph.exists():
+        session, _ = weights.open_graph(graph)
+        return lambda image: session.run(None, {"image": image})[0]
+    return _by_torch(path, device)
+
+
+def _by_torch(path: Path, device: str) -> Run:
+    import torch
+
+    network = load_weights(path).to(device)
+
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            seen = torch.from_numpy(image).to(device).contiguous(memory_format=torch.channels_last)
+            return network(seen).cpu().numpy()
+
+    return run
+
+
+def load_weights(path: Path) -> Denoiser:
+    """A file of its weights as a network of torch, in evaluation mode; errors as of `load`."""
+    import torch
+
+    from ranlen.models.denoiser import Denoiser
+
+    network = Denoiser()
+    _, state = weights.read_file(path)
+    network.load_state_dict({name: torch.tensor(array).float() for name, array in state.items()})
+    return network.eval()
 
 
 def estimate(photo: Photo) -> NoiseLevel:
@@ -130,41 +160,44 @@ def clean(
     return Clean(out, rows.start, cols.start)
 
 
-@torch.inference_mode()
-def _clean_tile(network: Denoiser, level: NoiseLevel, pixels: np.ndarray, rows: range, cols: range) -> np.ndarray:
+def _clean_tile(run: Run, level: NoiseLevel, pixels: np.ndarray, rows: range, cols: range) -> np.ndarray:
     """Rows and columns of a photo without noise; the network sees all that could change them, mirrored at the edges."""
     seen = [_seen(part) for part in (rows, cols)]
     index = [_mirrored(part, length) for part, length in zip(seen, pixels.shape, strict=False)]
-    peak = float(np.iinfo(pixels.dtype).max)
-    image = torch.from_numpy(pixels[np.ix_(*index)].astype(np.float32)).permute(2, 0, 1)[None] / peak
-    image = image.to(next(network.parameters()).device).contiguous(memory_format=torch.channels_last)
-    cleaned = without_noise(image, network(image), level)
+    image = pixels[np.ix_(*index)].astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    network = run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])[0].transpose(1, 2, 0)
+    cleaned = without_noise(image, np.ascontiguousarray(network), level)
     top, left = rows.start - seen[0].start, cols.start - seen[1].start
-    cleaned = cleaned[0, :, top : top + len(rows), left : left + len(cols)]
-    return (cleaned.permute(1, 2, 0) * 65535).round().cpu().numpy().astype(np.uint16)
+    return np.rint(cleaned[top : top + len(rows), left : left + len(cols)] * 65535).astype(np.uint16)
 
 
-def without_noise(image: Tensor, cleaned: Tensor, level: NoiseLevel) -> Tensor:
+def without_noise(image: np.ndarray, cleaned: np.ndarray, level: NoiseLevel) -> np.ndarray:
     """What the network made of an image, but where more would go than the photo's noise, the rest stays: it is detail.
 
     The network sees a few dozen pixels, and there hair and weave may look like noise; how much noise there is, the
     whole photo tells.
 
     Args:
-        image: (1, 3, H, W) in [0, 1].
+        image: (H, W, 3) in [0, 1].
         cleaned: what the network made of it.
         level: of the photo.
     """
-    taken = _mean_around((cleaned - image).square().mean(1, keepdim=True)).sqrt()
-    noise = level.std(_mean_around(cleaned.mean(1, keepdim=True)).clamp_min(1 / 255))
-    return image + (NO_DETAIL * noise / taken.clamp_min(1e-6)).clamp_max(1) * (cleaned - image)
+    change = cleaned - image
+    taken = np.sqrt(_mean_around(_mean_of_channels(change * change)))
+    noise = level.std(np.maximum(_mean_around(_mean_of_channels(cleaned)), 1 / 255))
+    share = np.minimum(NO_DETAIL * noise / np.maximum(taken, 1e-6), 1)
+    return image + share[..., None] * change
 
 
-def _mean_around(plane: Tensor) -> Tensor:
-    """Means of a plane (1, 1, H, W) over squares; not right at its edges, `AROUND` pixels wide."""
+def _mean_of_channels(image: np.ndarray) -> np.ndarray:
+    """(H, W) of (H, W, 3)."""
+    return cv2.transform(image, np.full((1, 3), 1 / 3, np.float32))
+
+
+def _mean_around(plane: np.ndarray) -> np.ndarray:
+    """Means of a plane (H, W) over squares; not right at its edges, `AROUND` pixels wide."""
     side = 2 * AROUND + 1
-    rows = F.avg_pool2d(plane, (side, 1), 1, (AROUND, 0))
-    return F.avg_pool2d(rows, (1, side), 1, (0, AROUND))
+    return cv2.blur(plane, (side, side))
 
 
 def _seen(part: range) -> range:

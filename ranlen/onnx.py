@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
+class GraphError(ValueError):
+    """A graph that cannot be opened; the message says why."""
+
+
+def session(graph: Path | bytes, device: str = "cpu") -> onnxruntime.InferenceSession:
     """A graph, ready to run; threads may share it.
 
     Args:
-        path: an .onnx file.
+        graph: an .onnx file, or what is in it.
         device: "cpu", or "cuda" where onnxruntime-gpu is installed.
+
+    Raises:
+        GraphError: it is damaged, or none.
     """
     import onnxruntime
 
@@ -25,7 +32,10 @@ def session(path: Path, device: str = "cpu") -> onnxruntime.InferenceSession:
     options.enable_cpu_mem_arena = False  # which would keep the most that was ever needed
     options.log_severity_level = 3
     chosen = ["CUDAExecutionProvider"] if device == "cuda" else []
-    return onnxruntime.InferenceSession(path, options, providers=[*chosen, "CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=[*chosen, "CPUExecutionProvider"])
+    except Exception as error:  # its errors have no base of their own
+        raise GraphError(str(error).splitlines()[0]) from None
 
 
 def threads() -> int:

@@ -38,7 +38,7 @@ from ranlen.masks.edits import Edit, EditError, brief, decode, is_found, parse_e
 if TYPE_CHECKING:
     from ranlen.io.images import Photo
     from ranlen.masks.regions import RegionMask
-    from ranlen.models.enhancer import Enhancer
+    from ranlen.networks import Network
     from ranlen.rendering.noise import Clean
     from ranlen.retouch import Lighting
     from ranlen.segment.prompts import Prompts
@@ -163,7 +163,7 @@ def light_subjects(
     photo: Photo,
     recipe: Recipe,
     ask: Callable[[Prompts], np.ndarray],
-    enhancer: Enhancer,
+    network: Network,
     tell: Callable[[float], None] = lambda share: None,
     *,
     in_place: bool = False,
@@ -174,7 +174,7 @@ def light_subjects(
         photo: the dark photo.
         recipe: what to do.
         ask: a segmenter that has encoded `retouch.view(photo)`.
-        enhancer: the network `recipe.model`.
+        network: the network `recipe.model`.
         tell: called with the share of the noise that is taken out, in (0, 1].
         in_place: the photo is not needed any more; its pixels may be written over.
     """
@@ -182,7 +182,7 @@ def light_subjects(
 
     view = retouch.view(photo)
     masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
-    lights = [(retouch.predict(view, mask, enhancer), each) for mask, each in zip(masks, recipe.subjects, strict=True)]
+    lights = [(retouch.predict(view, mask, network), each) for mask, each in zip(masks, recipe.subjects, strict=True)]
     settled = with_denoise(photo, lights)
     return render(photo, settled, cleaned(photo, settled, tell), in_place=in_place)
 

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
 
 from ranlen import denoise as denoising
 from ranlen.facts import DRAWN_FEATHER, FOUND_FEATHER, Side
 from ranlen.io.images import Photo, preview, preview_size
 from ranlen.masks.boolean import drawn_at
 from ranlen.masks.regions import RegionMask
-from ranlen.models.enhancer import Enhancer
+from ranlen.networks import Network
 from ranlen.rendering.fields import LightField
 from ranlen.rendering.fullsize import reached, render_pixels
 from ranlen.rendering.noise import Clean
@@ -49,7 +47,7 @@ class Lighting:
     """
 
     field: LightField
-    attenuation: Tensor | None
+    attenuation: np.ndarray | None
 
 
 def region_mask(
@@ -69,7 +67,7 @@ def region_mask(
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
 
     Returns:
-        One mask (N = 1), float32 on the CPU, at most 1024 pixels on its long side unless B would get too thin.
+        One mask (N = 1), float32, at most 1024 pixels on its long side unless B would get too thin.
 
     Raises:
         MaskError: nothing or everything is marked.
@@ -98,30 +96,35 @@ def view(photo: Photo) -> Photo:
     return Photo(preview(photo, DETAIL), grey=photo.grey, format="JPEG")
 
 
-def predict(photo: Photo, mask: RegionMask, enhancer: Enhancer) -> Lighting:
+def predict(photo: Photo, mask: RegionMask, network: Network) -> Lighting:
     """Predict the light of a photo under a mask: the network runs, once, on a small copy of the photo.
 
     Args:
         photo: the dark photo, (H, W, 3) of 8 or 16 bits.
         mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
-        enhancer: from `weights.load`; decides the device.
+        network: from `networks.load`.
 
     Returns:
-        The light, float32 on the enhancer's device, and its attenuation map.
+        The light, float32, and its attenuation map.
     """
-    device = next(enhancer.parameters()).device
-    image = to_tensor(preview(photo, DETAIL)).to(device)
-    mask = mask.to(device)
-    return Lighting(enhancer.predict(image, mask), enhancer.method.attenuation(mask))
+    image = to_image(preview(photo, DETAIL))
+    return Lighting(network.predict(image, mask), network.method.attenuation(mask))
 
 
-def clean(photo: Photo, lights: Iterable[Lighting], tell: Callable[[float], None] = lambda share: None) -> Clean:
+def clean(
+    photo: Photo,
+    lights: Iterable[Lighting],
+    tell: Callable[[float], None] = lambda share: None,
+    *,
+    device: str = "cpu",
+) -> Clean:
     """Take the noise out of a photo where some lights reach it: the denoiser runs, once for all degrees.
 
     Args:
         photo: what is going to be lit, (H, W, 3) of 8 or 16 bits.
         lights: from `predict`; the denoiser runs where they lie.
         tell: called with the share that is done, in (0, 1].
+        device: where the denoiser runs, "cpu" or "cuda".
 
     Returns:
         What `render` takes as `clean`.
@@ -131,7 +134,6 @@ def clean(photo: Photo, lights: Iterable[Lighting], tell: Callable[[float], None
     """
     lights = list(lights)
     rows, cols = zip(*(reached(photo.size, light.attenuation) for light in lights), strict=True)
-    device = str(lights[0].field.maps.device)
     return denoising.clean(photo, _around(rows), _around(cols), device=device, tell=tell)
 
 
@@ -178,7 +180,7 @@ def render(
 def light(
     photo: Photo,
     mask: RegionMask,
-    enhancer: Enhancer,
+    network: Network,
     degree: float = 1.0,
     *,
     denoise: float | None = None,
@@ -190,7 +192,7 @@ def light(
     Args:
         photo: the dark photo, 8 or 16 bits.
         mask: its areas, one mask (N = 1) of any size of the photo's shape; see `region_mask`.
-        enhancer: from `weights.load`; decides the device.
+        network: from `networks.load`.
         degree: how much of the light: 0 none, 1 as trained, at most 2.
         denoise: how much of the noise goes where light comes, in [0, 1]; by default what suits the photo.
             At 0 there is nothing but the network's light.
@@ -204,20 +206,20 @@ def light(
         ValueError: a degree that makes no sense.
     """
     denoise = denoising.automatic(photo) if denoise is None else denoise
-    lighting = predict(photo, mask, enhancer)
-    without = clean(photo, [lighting], tell) if degree and denoise else None
+    lighting = predict(photo, mask, network)
+    without = clean(photo, [lighting], tell, device=network.device) if degree and denoise else None
     return render(photo, lighting, degree, clean=without, denoise=denoise, in_place=in_place)
 
 
 def compare(
-    photo: Photo, mask: RegionMask, enhancers: Iterable[Enhancer], degree: float = 1.0, *, denoise: float | None = None
+    photo: Photo, mask: RegionMask, networks: Iterable[Network], degree: float = 1.0, *, denoise: float | None = None
 ) -> dict[str, Photo]:
     """Light a photo with several networks, to look at them side by side.
 
     Args:
         photo: the dark photo, 8 or 16 bits.
         mask: its areas, as in `light`.
-        enhancers: one for each method; two of the same method would overwrite each other.
+        networks: one for each method; two of the same method would overwrite each other.
         degree: as in `light`.
         denoise: as in `light`.
 
@@ -225,12 +227,13 @@ def compare(
         Photos by method, and the photo as it is under "original".
     """
     denoise = denoising.automatic(photo) if denoise is None else denoise
-    lights = {each.method_name: predict(photo, mask, each) for each in enhancers}
-    without = clean(photo, lights.values()) if lights and degree and denoise else None
+    networks = list(networks)
+    lights = {each.method_name: predict(photo, mask, each) for each in networks}
+    without = clean(photo, lights.values(), device=networks[0].device) if lights and degree and denoise else None
     lit = {name: render(photo, light, degree, clean=without, denoise=denoise) for name, light in lights.items()}
     return {"original": photo} | lit
 
 
-def to_tensor(pixels: np.ndarray) -> Tensor:
-    """uint8 pixels (H, W, 3) as an image (1, 3, H, W) in [0, 1]."""
-    return torch.tensor(pixels).permute(2, 0, 1)[None] / 255
+def to_image(pixels: np.ndarray) -> np.ndarray:
+    """uint8 pixels (H, W, 3) as an image (1, 3, H, W) in [0, 1], float32."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)

@@ -19,9 +19,11 @@ import torch
 from ranlen.cli import inputs
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
+from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer
+from ranlen.models.enhancer import Enhancer
+from ranlen.networks import TorchNetwork
 from ranlen.segment import checkpoints, choice
 
 torch.set_num_threads(1)  # two of these run at once
@@ -59,9 +61,9 @@ def image() -> torch.Tensor:
 
 @pytest.fixture
 def mask() -> RegionMask:
-    """Two different masks of 60 x 80."""
+    """Two different masks of 60 x 80, as networks learn by them."""
     discs = [RegionMask.circle((60, 80), center, 14, 24).tensor for center in ((30, 30), (55, 25))]
-    return RegionMask(torch.cat(discs))
+    return RegionMask(np.concatenate(discs)).to("cpu")
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ def trained(backbone: str, method: str, seed: int = 0, *, metered: bool = True) 
             norm.momentum = 1.0
         enhancer.train()(
             torch.rand(4, 3, 64, 64, generator=generator) * 0.5,
-            RegionMask.paper_circle((64, 64)).tensor.expand(4, -1, -1, -1),
+            RegionMask.paper_circle((64, 64)).to("cpu").tensor.expand(4, -1, -1, -1),
         )
         for norm in norms:
             norm.momentum = 0.1
@@ -97,6 +99,12 @@ def enhancers() -> dict[str, Enhancer]:
     return {f"{b}-{m}": trained(b, m) for b in BACKBONES for m in METHODS | ABLATIONS}
 
 
+@pytest.fixture(scope="session")
+def networks(enhancers: dict[str, Enhancer]) -> dict[str, TorchNetwork]:
+    """The same as they light photos."""
+    return {name: TorchNetwork(enhancer) for name, enhancer in enhancers.items()}
+
+
 @pytest.fixture(params=BACKBONES)
 def backbone(request: pytest.FixtureRequest) -> str:
     """The name of each backbone."""
@@ -106,6 +114,11 @@ def backbone(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=[f"{b}-{m}" for b in BACKBONES for m in METHODS | ABLATIONS])
 def enhancer(request: pytest.FixtureRequest, enhancers: dict[str, Enhancer]) -> Enhancer:
     return enhancers[request.param]
+
+
+@pytest.fixture
+def network(enhancer: Enhancer) -> TorchNetwork:
+    return TorchNetwork(enhancer)
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from ranlen.losses import RegionLoss
 from ranlen.masks.regions import RegionMask
+from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer, two_areas
+from ranlen.models.enhancer import Enhancer, two_areas
 from ranlen.models.layers import ThreeTails
 from tests.conftest import trained
 from tests.test_layers import filled
 from train.config import load_config
 from train.loop import Learner, forward, selection_metric
+from train.losses import RegionLoss
 
 CONFIGS = sorted((Path(__file__).parent.parent / "train" / "configs").rglob("*.toml"))
 
@@ -50,7 +51,7 @@ def test_two_areas_give_all_that_is_not_a_to_c(mask):
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_network_of_two_areas_does_not_know_area_b(backbone, enhancers, image):
-    wide, narrow = (RegionMask.circle((60, 80), (30, 30), 14, outer) for outer in (28, 16))
+    wide, narrow = (RegionMask.circle((60, 80), (30, 30), 14, outer).to("cpu") for outer in (28, 16))
     image = image[:1]
     for method, knows in (("two_areas", False), ("ranlen", True)):
         light, other = (enhancers[f"{backbone}-{method}"].predict(image, m).maps for m in (wide, narrow))
@@ -88,7 +89,7 @@ def test_tails_work_the_same_at_any_size_of_the_light(mask):
 def test_tails_leave_seams_between_the_areas():
     """Each tail is told nothing of the others: on an even light the step at a border is whole, from cell to cell."""
     tails = filled(ThreeTails(1))
-    mask = RegionMask.circle((128, 128), (64, 64), 20, 40)
+    mask = RegionMask.circle((128, 128), (64, 64), 20, 40).to("cpu")
     light = tails(torch.full((1, 1, 128, 128), 0.5), mask.tensor)[0, 0, 64]
     a, b, c = light[64], light[94], light[110]
     for inner, outer, at in ((a, b, 84), (b, c, 104)):

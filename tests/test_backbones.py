@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from ranlen.masks.regions import RegionMask
+from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import ABLATIONS, METHODS, Enhancer
-from ranlen.rendering.fields import render
+from ranlen.models.enhancer import Enhancer
+from ranlen.models.light import render
 from tests.conftest import trained
 
 
@@ -70,7 +71,7 @@ def test_two_photos_at_once_equal_one_by_one(enhancer, image, mask):
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (257, 33)])
 def test_odd_and_tiny_sizes_work(enhancer, size):
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(3)) * 0.4
-    mask = RegionMask.paper_circle(size)
+    mask = RegionMask.paper_circle(size).to("cpu")
     lit = render(enhancer.predict(image, mask), image)
     assert lit.shape == image.shape
     assert torch.isfinite(lit).all()

@@ -14,8 +14,8 @@ from PIL import Image
 from ranlen.cli import main as cli
 from ranlen.io import images
 from ranlen.io.images import Photo
+from ranlen.methods import METHODS
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import METHODS
 
 
 @pytest.fixture

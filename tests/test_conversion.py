@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import backbones
 from ranlen.models.conversion import ConvertError, convert
-from ranlen.models.enhancer import ABLATIONS, METHODS
 from ranlen.models.layers import MaskedLayer, PlainNorm, RanlenNorm
-from ranlen.rendering.fields import Illumination, render
+from ranlen.models.light import render
+from ranlen.rendering.fields import Illumination
 from tests.conftest import trained
 from tests.test_backbones import (  # noqa: F401 - the contract, here with the `enhancer` and `backbone` below
     test_a_deep_copy_predicts_the_same,

@@ -75,17 +75,17 @@ def subject(edits, feather=0.1, feather_side="out", degree=1.0):
 
 
 class CountingLoad:
-    def __init__(self, enhancers):
-        self.enhancers, self.names = enhancers, []
+    def __init__(self, networks):
+        self.networks, self.names = networks, []
 
     def __call__(self, name):
         self.names.append(name)
-        return self.enhancers[name]
+        return self.networks[name]
 
 
 @pytest.fixture
-def load(enhancers):
-    return CountingLoad(enhancers)
+def load(networks):
+    return CountingLoad(networks)
 
 
 def test_each_network_runs_once_per_mask_and_global_once_per_photo(session, load):
@@ -220,9 +220,9 @@ def answered(question):
 
 
 @pytest.fixture
-def ask(monkeypatch, enhancers):
+def ask(monkeypatch, networks):
     """Answers of the page to a visitor with a session, one after another, with a given segmenter."""
-    monkeypatch.setattr(models, "load", enhancers.__getitem__)
+    monkeypatch.setattr(models, "load", networks.__getitem__)
     monkeypatch.setattr(sessions, "VISITORS", sessions.Visitors(2))
 
     def ask(question, session, data, finder=NOBODY):
@@ -398,7 +398,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     packed = serialization.packed_light(light, session.view)
     left, top, width, height = packed["box"]
     part = (slice(top, top + height), slice(left, left + width))
-    attenuation = light.attenuation[0, 0].numpy()
+    attenuation = light.attenuation[0, 0]
     assert np.abs(unpack(packed["attenuation"])[..., 0] - attenuation[part]).max() <= 0.5 / 4095 + 1e-6
     assert not np.delete(np.delete(attenuation, np.r_[part[0]], 0), np.r_[part[1]], 1).any()
     lit = retouch.render(session.view, light, 2.0)
@@ -406,7 +406,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
-        expected = light.field.maps[0].permute(1, 2, 0).numpy()[part]
+        expected = light.field.maps[0].transpose(1, 2, 0)[part]
         near = cv2.dilate((attenuation > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
         assert (np.abs(maps - expected).max(2)[near[part] > 0] <= step / 2 + 1e-6).all()
         assert near.any(1).sum() == height
@@ -446,7 +446,7 @@ def test_saving_writes_the_photos_own_kind_at_full_size(session, load, tmp_path)
     mask = editing.save_mask(session, done.subjects[0], tmp_path, NOBODY)
     assert np.array_equal(
         images.read_mask(mask, (90, 120)),
-        editing.areas(session, subject(CLICK, feather=0), NOBODY).a[0, 0].numpy() == 1,
+        editing.areas(session, subject(CLICK, feather=0), NOBODY).a[0, 0] == 1,
     )
 
 

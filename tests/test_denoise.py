@@ -12,9 +12,10 @@ from ranlen.denoise import NoiseLevel
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.edits import parse_edits
+from ranlen.models.light import render
 from ranlen.recipe import Recipe, Subject
-from ranlen.rendering import fields, fullsize, on_device
-from ranlen.rendering.noise import Clean, Noise, noise_shares
+from ranlen.rendering.fields import Illumination
+from ranlen.rendering.noise import Clean, noise_shares
 
 
 def smooth(size=(240, 320)):
@@ -111,55 +112,44 @@ def test_detail_stays_where_the_photo_has_no_such_noise(rng):
 
 
 @pytest.mark.parametrize("name", ["deepupe-ranlen", "star_dce-ranlen", "deepupe-global"])
-def test_full_size_is_what_the_plain_rendering_says(enhancers, noisy, mask, name):
-    lighting = retouch.predict(noisy, mask, enhancers[name])
+def test_full_size_is_what_the_plain_rendering_says(networks, noisy, mask, name):
+    lighting = retouch.predict(noisy, mask, networks[name])
     clean = denoise.clean(noisy)
-    image = retouch.to_tensor(noisy.pixels)
+    image = torch.from_numpy(retouch.to_image(noisy.pixels))
+    field, attenuation = lighting.field.each(torch.as_tensor), lighting.attenuation
+    attenuation = None if attenuation is None else torch.from_numpy(attenuation)
     without = torch.from_numpy(clean.pixels.astype(np.float32) / 65535).permute(2, 0, 1)[None]
     for degree, much in ((0.5, 0.3), (1.0, 1.0), (2.0, 0.6)):
         lit = retouch.render(noisy, lighting, degree, clean=clean, denoise=much).pixels.astype(int)
         with torch.inference_mode():
-            plain = fields.render(lighting.field, image, degree, lighting.attenuation, clean=without, denoise=much)
+            plain = render(field, image, degree, attenuation, clean=without, denoise=much)
         assert np.abs(lit - (plain[0].permute(1, 2, 0) * 255).round().numpy()).max() <= 1
 
 
-def test_on_a_gpu_the_same_pixels(enhancers, noisy, mask):
-    """The path for fields on a GPU, run on the CPU where there is none."""
-    lighting = retouch.predict(noisy, mask, enhancers["star_dce-ranlen"])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    clean = denoise.clean(noisy, device=device)
-    lit, size = noisy.pixels.copy(), noisy.size
-    scaled = lighting.field.to(device).at_degree(1.2)
-    attenuation = lighting.attenuation.to(device)
-    noise = Noise(clean, 0.6, scaled.field)
-    on_device.light_on_device(scaled, attenuation, noise, noisy.pixels, lit, *fullsize.reached(size, attenuation))
-    expected = retouch.render(noisy, lighting, 1.2, clean=denoise.clean(noisy), denoise=0.6).pixels
-    assert np.abs(lit.astype(int) - expected).max() <= 2
-
-
-def test_where_there_is_no_light_every_byte_stays(enhancers, noisy, mask):
-    lighting = retouch.predict(noisy, mask, enhancers["deepupe-ranlen"])
+def test_where_there_is_no_light_every_byte_stays(networks, noisy, mask):
+    lighting = retouch.predict(noisy, mask, networks["deepupe-ranlen"])
     clean = retouch.clean(noisy, [lighting])
     assert clean.pixels.shape[0] < 240
     assert np.array_equal(retouch.render(noisy, lighting, 0, clean=clean, denoise=1).pixels, noisy.pixels)
     lit = retouch.render(noisy, lighting, 1, clean=clean, denoise=1).pixels
     plain = retouch.render(noisy, lighting, 1).pixels
     assert not np.array_equal(lit, plain)
-    outside = mask.resize((240, 320)).c[0, 0].numpy() == 1
+    outside = mask.resize((240, 320)).c[0, 0] == 1
     assert np.array_equal(lit[outside], noisy.pixels[outside])
     assert np.array_equal(retouch.render(noisy, lighting, 1, clean=clean, denoise=0).pixels, plain)
 
 
 def test_noise_goes_as_light_comes_its_colours_first():
-    shares = noise_shares(torch.tensor([-1.0, 0.0, 0.3, 1.5]).view(1, 1, 1, 4), 0.5)[0, :, 0]
-    assert shares[:, :2].abs().max() == 0
-    assert (shares[:, 2] < shares[:, 3]).all()
-    assert (shares[1] >= shares[0]).all()
-    assert (shares < 1).all()
+    light = Illumination(np.float32([-1.0, 0.0, 0.3, 1.5]).reshape(1, 1, 1, 4))
+    grain, colour = (share[0, 0, 0] for share in noise_shares(light, 0.5))
+    assert not grain[:2].any()
+    assert not colour[:2].any()
+    assert grain[2] < grain[3] < 1
+    assert grain[2] < colour[2] < colour[3] < 1
 
 
-def test_light_beyond_what_is_clean_is_refused(enhancers, noisy, mask):
-    lighting = retouch.predict(noisy, mask, enhancers["deepupe-ranlen"])
+def test_light_beyond_what_is_clean_is_refused(networks, noisy, mask):
+    lighting = retouch.predict(noisy, mask, networks["deepupe-ranlen"])
     small = Clean(np.zeros((10, 10, 3), np.uint16), 100, 100)
     with pytest.raises(ValueError, match="clean that part, too"):
         retouch.render(noisy, lighting, clean=small, denoise=0.5)
@@ -167,12 +157,12 @@ def test_light_beyond_what_is_clean_is_refused(enhancers, noisy, mask):
         retouch.render(noisy, lighting, denoise=1.5)
 
 
-def test_a_recipe_says_how_much_noise_goes_or_leaves_it_to_the_photo(noisy, enhancers):
+def test_a_recipe_says_how_much_noise_goes_or_leaves_it_to_the_photo(noisy, networks):
     circle = tuple(parse_edits([{"tool": "circle", "at": [0.5, 0.5], "radius": 0.2}]))
 
     def lit(much):
         whole = Recipe((Subject(circle, denoise=much),))
-        return recipe.light_subjects(noisy, whole, lambda said: None, enhancers["deepupe-ranlen"]).pixels
+        return recipe.light_subjects(noisy, whole, lambda said: None, networks["deepupe-ranlen"]).pixels
 
     assert np.array_equal(lit(None), lit(denoise.automatic(noisy)))
     assert not np.array_equal(lit(None), lit(0.0))

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import metrics
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
-from ranlen.rendering.fields import render
-from train import data, evaluate, intervals, paper, publish, report, sets
+from ranlen.models.light import render
+from train import data, evaluate, intervals, metrics, paper, publish, report, sets
 from train.data import DataError
 from train.publish import tables
 from train.yardsticks import YARDSTICKS, in_8_bits
@@ -56,7 +55,7 @@ def test_scores_are_those_of_each_network_by_itself(pairs):
     image, reference = loaded.low / 255, loaded.high / 255
     for name, network in networks.items():
         for shape, masks in shapes.items():
-            mask = RegionMask(torch.cat([m.tensor for m in masks]))
+            mask = RegionMask(np.concatenate([m.tensor for m in masks])).to("cpu")
             field = network.predict(image, mask)
             raw, kept = (
                 in_8_bits(render(field, image, attenuation=a)) for a in (None, network.method.attenuation(mask))

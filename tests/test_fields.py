@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from ranlen.models import light
 from ranlen.models.backbones.deepupe import slice_grid
+from ranlen.models.light import desaturate_shadows, render
 from ranlen.rendering import fields
-from ranlen.rendering.fields import Curves, Illumination, LightField, desaturate_shadows, render
+from ranlen.rendering.fields import Curves, Illumination, LightField
 
 GENERATOR = torch.Generator().manual_seed(5)
 
@@ -31,7 +33,7 @@ def make(kind, strength: float = 1.0) -> LightField:
 def lit_by(field: LightField, image: torch.Tensor, degree: float = 1) -> torch.Tensor:
     """`render` before shadows lose colour."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fields, "desaturate_shadows", lambda image, lit, much: lit)
+        patch.setattr(light, "desaturate_shadows", lambda image, lit, much: lit)
         return render(field, image, degree)
 
 
@@ -50,7 +52,7 @@ def test_degree_1_is_the_field_as_trained(kind):
     field, image = make(kind), random(1, 3, 12, 16)
     scaled = field.at_degree(1)
     assert torch.equal(scaled.field.maps, field.maps)
-    torch.testing.assert_close(render(field, image, 1), scaled.relight(image))
+    torch.testing.assert_close(render(field, image, 1), light.relight(scaled, image))
     assert (render(field, image, 1) - image).abs().max() > 0.05
 
 
@@ -119,7 +121,7 @@ def test_illumination_is_the_smooth_form_of_deepupes_clipped_retinex():
 
 def test_a_long_shoulder_is_a_plain_gain_that_stops_below_white():
     tones = torch.tensor([0.0, 0.01, 0.05, 0.1, 0.9, 1.0]).view(1, 1, 1, 6)
-    lit = fields.expose(tones, torch.tensor(2.0).log(), 6.0).flatten()
+    lit = light.expose(tones, torch.tensor(2.0).log(), 6.0).flatten()
     torch.testing.assert_close(lit[:4], 2 * tones.flatten()[:4], rtol=1e-3, atol=0)
     assert 0.9 < lit[4] < 1
     assert lit[5] == 1
@@ -128,8 +130,8 @@ def test_a_long_shoulder_is_a_plain_gain_that_stops_below_white():
 @pytest.mark.parametrize("shoulder", [1.0, 1.5, 3.0])
 def test_two_exposures_are_one_of_their_product(shoulder):
     image = random(1, 3, 8, 8)
-    twice = fields.expose(fields.expose(image, torch.tensor(0.4), shoulder), torch.tensor(0.7), shoulder)
-    torch.testing.assert_close(twice, fields.expose(image, torch.tensor(1.1), shoulder))
+    twice = light.expose(light.expose(image, torch.tensor(0.4), shoulder), torch.tensor(0.7), shoulder)
+    torch.testing.assert_close(twice, light.expose(image, torch.tensor(1.1), shoulder))
 
 
 @pytest.mark.parametrize("shoulder", [1.0, 3.5, 5.0, 16.0])
@@ -138,10 +140,10 @@ def test_no_light_is_too_strong_to_learn_from(shoulder, log_gain):
     """A number that is none would end a training."""
     image = torch.linspace(0, 1, 30).view(1, 1, 1, 30).expand(1, 3, 1, 30)
     leaves = [torch.full((1, 1, 1, 1), value, requires_grad=True) for value in (log_gain, shoulder)]
-    lit = fields.expose(image, *leaves)
+    lit = light.expose(image, *leaves)
     assert (lit[..., 0] == 0).all()
     assert (lit[..., -1] == 1).all()
-    fields.Illumination.between(image, lit, leaves[1]).at_degree(1.0).field.maps.square().sum().backward()
+    light.between(image, lit, leaves[1]).at_degree(1.0).field.maps.square().sum().backward()
     assert all(torch.isfinite(leaf.grad).all() for leaf in leaves)
 
 

@@ -7,18 +7,29 @@ import numpy as np
 import pytest
 import torch
 
+from ranlen.arrays import numpy_of, resize
 from ranlen.masks.regions import RegionMask, smoothstep
-from ranlen.rendering import fullsize, on_device
-from ranlen.rendering.fields import Illumination, render
+from ranlen.models.light import render
+from ranlen.rendering import fullsize
+from ranlen.rendering.fields import Illumination
 from ranlen.rendering.fullsize import render_pixels
-from tests.test_fields import KINDS, every_kind, make, random
+from tests.test_fields import KINDS, every_kind
+from tests.test_fields import make as made
+
+
+def make(kind, strength: float = 1.0):
+    """A field of NumPy's, as photos are lit by."""
+    return made(kind, strength).each(numpy_of)
+
 
 SIZES = [(1, 1), (1, 300), (37, 53), (200, 11), (300, 400)]
 
 
 def reference(field, pixels, degree, attenuation):
-    """`fields.render` of pixels, rounded as a file is."""
+    """The plain `light.render` of pixels, rounded as a file is."""
     peak = np.iinfo(pixels.dtype).max
+    field = field.each(torch.as_tensor)
+    attenuation = None if attenuation is None else torch.as_tensor(attenuation)
     image = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / peak
     return (render(field, image, degree, attenuation)[0].permute(1, 2, 0).numpy() * peak).round()
 
@@ -69,7 +80,7 @@ def test_where_the_attenuation_is_0_every_byte_stays(kind, dtype, rng):
     mask = RegionMask.circle((60, 80), (40, 30), 12, 20)
     attenuation = smoothstep(2 * mask.ramp())
     lit = render_pixels(make(kind), pixels, 1.5, attenuation)
-    reached = torch.nn.functional.interpolate(attenuation, size=(240, 320), mode="bilinear")[0, 0].numpy() > 0
+    reached = resize(attenuation, (240, 320))[0, 0] > 0
     assert np.array_equal(lit[~reached], original[~reached])
     assert (lit[120, 160] != original[120, 160]).any()
     assert np.array_equal(pixels, original)
@@ -100,28 +111,7 @@ def test_every_level_survives_degree_0(dtype):
 
 def test_attenuated_to_0_everywhere_nothing_changes(rng):
     pixels = rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)
-    assert np.array_equal(render_pixels(make(Illumination), pixels, 1, torch.zeros(1, 1, 5, 5)), pixels)
-
-
-@every_kind
-def test_on_a_gpu_the_same_pixels(kind, rng):
-    """The path for fields on a GPU, run on the CPU where there is none."""
-    pixels = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    attenuation = smoothstep(RegionMask.circle((60, 80), (40, 30), 12, 20).ramp())
-    field = make(kind)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    scaled = field.at_degree(1).each(lambda maps: maps.to(device))
-    lit = pixels.copy()
-    reached = fullsize.reached((90, 120), attenuation)
-    on_device.light_on_device(scaled, attenuation.to(device), None, pixels, lit, *reached)
-    assert np.abs(lit.astype(int) - reference(field, pixels, 1, attenuation)).max() <= 1
-
-
-def test_a_sample_equals_the_part_of_the_enlarged_whole():
-    maps = random(1, 4, 9, 7)
-    whole = torch.nn.functional.interpolate(maps, size=(50, 61), mode="bilinear", align_corners=False)
-    part = on_device.sample(maps, (50, 61), slice(13, 29), slice(2, 61))
-    torch.testing.assert_close(part, whole[..., 13:29, 2:61])
+    assert np.array_equal(render_pixels(make(Illumination), pixels, 1, np.zeros((1, 1, 5, 5), np.float32)), pixels)
 
 
 @pytest.mark.parametrize("degree", [-0.1, 2.1, float("nan"), float("inf")])

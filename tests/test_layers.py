@@ -63,7 +63,7 @@ def test_an_untrained_tail_changes_nothing(mask):
 
 def test_a_tail_that_starts_faded_does_what_blend_does():
     """Gamma is the smooth ramp: all of the light in A, none in C, nothing of its own anywhere."""
-    mask = RegionMask.circle((128, 128), (60, 64), 30, 50)
+    mask = RegionMask.circle((128, 128), (60, 64), 30, 50).to("cpu")
     tail = RanlenTail(3)
     light = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(1))
     tail.start_faded()
@@ -83,7 +83,7 @@ def test_a_tail_means_the_same_at_another_resolution(mask):
 
 def test_a_tail_gives_all_of_an_area_the_same():
     """Whatever it has learned: seams within A, or light at some places of C, it cannot make."""
-    mask = RegionMask.circle((128, 128), (60, 64), 30, 50)
+    mask = RegionMask.circle((128, 128), (60, 64), 30, 50).to("cpu")
     with torch.no_grad():
         lit = filled(RanlenTail(1))(torch.ones(1, 1, 128, 128), mask.tensor)
     for area in (mask.a, mask.c):

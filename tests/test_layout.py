@@ -12,8 +12,8 @@ import pytest
 
 from ranlen import facts
 from ranlen.cli.batch import ENGINES
+from ranlen.methods import METHODS
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import METHODS
 
 ROOT = Path(__file__).parent.parent
 CORE = sorted((ROOT / "ranlen").rglob("*.py"))

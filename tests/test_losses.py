@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from ranlen import losses
-from ranlen.losses import RegionLoss, gradient_smooth, region_mean, smoothness
 from ranlen.masks.regions import RegionMask
-from ranlen.rendering.fields import Curves, Illumination, render
+from ranlen.models.light import render
+from ranlen.rendering.fields import Curves, Illumination
+from train import losses
+from train.losses import RegionLoss, gradient_smooth, region_mean, smoothness
 
 
 def area_of(*shape: int) -> torch.Tensor:

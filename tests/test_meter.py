@@ -9,8 +9,8 @@ import torch
 
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import Enhancer
+from ranlen.models.light import expose, render
 from ranlen.models.meter import MIDDLE, LightMeter, grey, mean_over, spot
-from ranlen.rendering.fields import expose, render
 
 
 def random(*shape: int) -> torch.Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import metrics
 from ranlen.masks.regions import RegionMask, smoothstep
+from train import metrics
 
 
 def texture(seed: int, size: tuple[int, int] = (96, 96)) -> torch.Tensor:
@@ -48,7 +48,7 @@ def test_psnr_over_a_rectangle_equals_that_of_the_crop():
 
 def test_the_papers_psnr_divides_the_squared_error_by_the_coverage():
     first, second = pair()
-    mask = RegionMask.paper_circle((40, 50))
+    mask = RegionMask.paper_circle((40, 50)).to("cpu")
     masked = ((first * mask.a - second * mask.a) ** 2).mean()
     expected = -10 * torch.log10(masked / mask.coverage()[0])
     torch.testing.assert_close(metrics.psnr(first, second, mask.a), expected)
@@ -56,7 +56,7 @@ def test_the_papers_psnr_divides_the_squared_error_by_the_coverage():
 
 def test_read_literally_the_papers_psnr_multiplies_decibels():
     first, second = pair()
-    area = RegionMask.paper_circle((40, 50)).a
+    area = RegionMask.paper_circle((40, 50)).to("cpu").a
     share = area.mean()
     expected = (metrics.psnr(first, second, area) - 10 * torch.log10(share)) / share
     torch.testing.assert_close(metrics.psnr_literal(first, second, area), expected)
@@ -66,7 +66,7 @@ def test_read_literally_the_papers_psnr_multiplies_decibels():
 def test_ssim_of_a_small_area_is_that_of_the_whole_map():
     """`ReferenceScorer` looks at a box around Area A only."""
     first, second = pair()
-    mask = RegionMask.circle((40, 50), (42, 9), 6, 9)  # the box is cut by the frame on two sides
+    mask = RegionMask.circle((40, 50), (42, 9), 6, 9).to("cpu")  # the box is cut by the frame on two sides
     figures = metrics.score(first, first, second, second, mask)
     torch.testing.assert_close(figures["ssim_a"], metrics.ssim(first, second, mask.a))
     torch.testing.assert_close(figures["ssim_a_paper"], metrics.ssim_paper(first, second, mask.a))
@@ -80,14 +80,14 @@ def test_equal_pictures_score_100_db_and_an_empty_area_has_no_score():
 
 def test_the_papers_ssim_flatters():
     first, second = pair()
-    area = RegionMask.paper_circle((40, 50)).a
+    area = RegionMask.paper_circle((40, 50)).to("cpu").a
     assert metrics.ssim_paper(first, second, area) > metrics.ssim(first, second, area) + 0.05
 
 
 class TestTransition:
     """The figures of Area B tell faults apart, as in the design's toy table."""
 
-    mask = RegionMask.circle((192, 192), (96, 96), 40, 70)
+    mask = RegionMask.circle((192, 192), (96, 96), 40, 70).to("cpu")
     dark = texture(1, (192, 192)) * 0.25
     bright = texture(1, (192, 192))
 

@@ -15,7 +15,7 @@ from ranlen.facts import SIDES
 from ranlen.io.images import Photo
 from ranlen.masks import shapes
 from ranlen.masks.regions import RegionMask
-from ranlen.rendering.fields import render
+from ranlen.models.light import render
 
 SIZE = (40, 60)
 
@@ -36,7 +36,7 @@ def photo(kind, dtype):
 
 
 def areas(a, a_or_b):
-    return RegionMask(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
+    return RegionMask(np.stack([a, a_or_b]).astype(np.float32)[None])
 
 
 def masks():
@@ -59,16 +59,17 @@ def masks():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["deepupe-ranlen", "star_dce-ranlen", "deepupe-concat"])
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "one_white_pixel"])
-def test_every_light_of_every_photo_is_finite(kind, name, enhancers):
+def test_every_light_of_every_photo_is_finite(kind, name, networks):
     dark, deep = photo(kind, np.uint8), photo(kind, np.uint16)
-    image = retouch.to_tensor(dark.pixels)
+    image = torch.from_numpy(retouch.to_image(dark.pixels))
     for mask in masks().values():
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # numpy's way to say NaN
-            lighting = retouch.predict(dark, mask, enhancers[name])
-            assert lighting.field.maps.isfinite().all()
-            assert lighting.attenuation is None or lighting.attenuation.isfinite().all()
-            reference = render(lighting.field, image, 2.0, lighting.attenuation)
+            lighting = retouch.predict(dark, mask, networks[name])
+            assert np.isfinite(lighting.field.maps).all()
+            assert np.isfinite(lighting.attenuation).all()
+            attenuation = torch.from_numpy(lighting.attenuation)
+            reference = render(lighting.field.each(torch.as_tensor), image, 2.0, attenuation)
             assert reference.isfinite().all()
             assert -1e-5 <= reference.min() <= reference.max() <= 1 + 1e-5
             for each in (dark, deep):
@@ -82,20 +83,20 @@ def test_half_precision_stays_finite(dtype, enhancers):
     """The network as a GPU computes it in training, and its light in half precision."""
     for name in ("deepupe-ranlen", "star_dce-ranlen"):
         for kind in ("black", "white", "chessboard", "nearly_black"):
-            image = retouch.to_tensor(photo(kind, np.uint8).pixels)
+            image = torch.from_numpy(retouch.to_image(photo(kind, np.uint8).pixels))
             for mask in (masks()["one pixel"], masks()["no A"], masks()["the whole frame"]):
                 with torch.autocast("cpu", dtype), torch.inference_mode():
-                    field = enhancers[name](image, mask.tensor)
+                    field = enhancers[name](image, mask.to("cpu").tensor)
                 assert field.maps.isfinite().all(), (name, kind)
                 half = field.with_maps(field.maps.to(dtype))
                 assert render(half, image.to(dtype), 2.0).isfinite().all(), (name, kind)
 
 
-def test_the_same_question_gets_the_same_answer_to_the_bit(enhancer):
+def test_the_same_question_gets_the_same_answer_to_the_bit(network):
     dark, mask = photo("noise", np.uint8), masks()["one pixel of A in B"]
-    first = retouch.light(dark, mask, enhancer, 1.3).pixels
+    first = retouch.light(dark, mask, network, 1.3).pixels
     padding = [np.empty(n) for n in (1, 1001, 77777)]  # memory lies elsewhere the second time
-    assert np.array_equal(retouch.light(dark, mask, enhancer, 1.3).pixels, first), len(padding)
+    assert np.array_equal(retouch.light(dark, mask, network, 1.3).pixels, first), len(padding)
 
 
 @settings(max_examples=40, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -109,17 +110,17 @@ def test_the_same_question_gets_the_same_answer_to_the_bit(enhancer):
     degree=st.floats(0, 2),
 )
 def test_any_mask_of_any_shape_gives_a_finite_light(
-    height, width, feather, feather_side, seed, share, degree, enhancers
+    height, width, feather, feather_side, seed, share, degree, networks
 ):
     rng = np.random.default_rng(seed)
     core = rng.random((height, width)) < share
     dark = Photo(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     mask = RegionMask.from_core(core, feather=feather, feather_side=feather_side)
-    assert mask.normalised_distance().isfinite().all()
-    assert mask.ramp().isfinite().all()
-    torch.testing.assert_close(mask.a + mask.b + mask.c, torch.ones_like(mask.a))
+    assert np.isfinite(mask.normalised_distance()).all()
+    assert np.isfinite(mask.ramp()).all()
+    np.testing.assert_allclose(mask.a + mask.b + mask.c, 1, rtol=1e-6)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        lit = retouch.light(dark, mask, enhancers["star_dce-ranlen"], degree)
-    kept = (mask.c[0, 0] == 1).numpy()
+        lit = retouch.light(dark, mask, networks["star_dce-ranlen"], degree)
+    kept = mask.c[0, 0] == 1
     assert np.array_equal(lit.pixels[kept], dark.pixels[kept])

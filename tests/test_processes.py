@@ -26,7 +26,7 @@ from train.config import TrainConfig
 from train.processes import own_share, mean_over_processes, start_processes, synchronise
 from train.loop import Learner, forward
 from ranlen.models.enhancer import Enhancer
-from ranlen.losses import RegionLoss
+from train.losses import RegionLoss
 from ranlen.masks.regions import RegionMask
 
 torch.set_num_threads(1)
@@ -38,7 +38,7 @@ if processes.num_processes > 1:
     synchronise(network)
 learner = processes.prepare(Learner(network.train()))
 optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-masks = torch.cat([RegionMask.circle((256, 256), (x, 128), 60, 90).tensor for x in (90, 120, 140, 160)]).double()
+masks = torch.cat([RegionMask.circle((256, 256), (x, 128), 60, 90).to("cpu").tensor for x in (90, 120, 140, 160)]).double()
 RegionMask.ramp = lambda mask: mask.tensor.mean(1, keepdim=True)
 for step in range(4):
     reference = torch.rand(4, 3, 256, 256)

@@ -12,8 +12,8 @@ from ranlen import retouch
 from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks import regions
+from ranlen.methods import METHODS
 from ranlen.models import weights
-from ranlen.models.enhancer import METHODS
 from train.config import load_config
 from train.publish import tables
 

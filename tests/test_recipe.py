@@ -13,7 +13,7 @@ from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks.edits import Circle, EditError, Grow
 from ranlen.masks.regions import RegionMask
-from ranlen.models import weights
+from ranlen.networks import load
 
 LEFT = {"tool": "circle", "at": [0.25, 0.5], "radius": 0.15}
 RIGHT = {"tool": "circle", "at": [0.75, 0.5], "radius": 0.15}
@@ -47,7 +47,7 @@ def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
     )
     area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
     assert area.feather_width().item() == pytest.approx(0.02 * 200, abs=2)
-    assert 0 < (area.a[0, 0].numpy() == 1).sum() < core.sum()
+    assert 0 < (area.a[0, 0] == 1).sum() < core.sum()
     area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
     assert area.feather_width().item() == pytest.approx(0.1 * 200, abs=2)
     asked_for, _ = recipe.subject_areas(dataclasses.replace(found, feather=0.1), core.shape, lambda said: core, {})
@@ -82,11 +82,11 @@ def test_a_plain_list_is_a_recipe_of_one_subject():
     assert subject.edits == (Circle((0.25, 0.5), 0.15),)
 
 
-def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhancers):
+def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, networks):
     both = recipe.parse_recipe(SAVED)
-    enhancer = enhancers["star_dce-ranlen"]
-    lit = recipe.light_subjects(photo, both, nobody, enhancer)
-    alone = [recipe.light_subjects(photo, recipe.Recipe((one,), "star_dce"), nobody, enhancer) for one in both.subjects]
+    network = networks["star_dce-ranlen"]
+    lit = recipe.light_subjects(photo, both, nobody, network)
+    alone = [recipe.light_subjects(photo, recipe.Recipe((one,), "star_dce"), nobody, network) for one in both.subjects]
     assert np.array_equal(lit.pixels, np.maximum(photo.pixels, np.maximum(*(one.pixels for one in alone))))
     assert (lit.pixels[:, 60:] != photo.pixels[:, 60:]).any()
     assert np.array_equal(lit.pixels[0], photo.pixels[0])
@@ -94,7 +94,7 @@ def test_each_subject_is_lit_by_its_own_degree_and_the_rest_stays(photo, enhance
 
 def test_the_command_line_repeats_a_recipe(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "recipe.json"]) == 0
-    expected = recipe.light_subjects(photo, recipe.parse_recipe(SAVED), nobody, weights.load("star_dce-ranlen"))
+    expected = recipe.light_subjects(photo, recipe.parse_recipe(SAVED), nobody, load("star_dce-ranlen"))
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 
 
@@ -105,11 +105,11 @@ def test_a_gradient_over_a_subject_lights_less_and_less_of_it(folder, photo):
     saved = {"ranlen": 2, "backbone": "star_dce", "subjects": [{"edits": [box, fading], "feather": 0.05}]}
     (folder / "fading.json").write_text(json.dumps(saved))
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "fading.json"]) == 0
-    lit, enhancer, done = images.read("b.png").pixels, weights.load("star_dce-ranlen"), recipe.parse_recipe(saved)
-    assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, enhancer).pixels)
+    lit, network, done = images.read("b.png").pixels, load("star_dce-ranlen"), recipe.parse_recipe(saved)
+    assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, network).pixels)
     mask, _ = recipe.subject_areas(done.subjects[0], photo.size, nobody, {})
-    along = mask.ramp()[0, 0, 45].numpy()
-    lights = [retouch.predict(photo, each, enhancer).field.maps for each in (mask, RegionMask(mask.tensor))]
+    along = mask.ramp()[0, 0, 45]
+    lights = [retouch.predict(photo, each, network).field.maps for each in (mask, RegionMask(mask.tensor))]
     assert (lights[0] != lights[1]).any()  # the network is told of it
     assert along[:24].min() == 1
     assert (np.diff(along[24:96]) < 0).all()
@@ -124,7 +124,7 @@ def test_a_list_takes_the_settings_of_the_command_line(folder, photo):
         photo,
         recipe.parse_recipe(SAVED | {"subjects": SAVED["subjects"][:1]}),
         nobody,
-        weights.load("star_dce-ranlen"),
+        load("star_dce-ranlen"),
     )
     assert np.array_equal(images.read("b.png").pixels, expected.pixels)
 

@@ -90,15 +90,15 @@ def lender(monkeypatch):
     importlib.reload(models)
 
 
-def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo, enhancers):
+def test_a_gpu_is_lent_to_the_two_model_calls_and_to_nothing_else(lender, photo, networks):
     from demo import models
 
     assert lender.marked == ["_predict", "_encode"]
     mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
-    lit = models.light(photo, mask, enhancers["star_dce-ranlen"], 1.0)
+    lit = models.light(photo, mask, networks["star_dce-ranlen"], 1.0)
     assert lender.calls == ["_predict"]
-    assert (lit.pixels == retouch.light(photo, mask, enhancers["star_dce-ranlen"]).pixels).all()
-    retouch.render(photo, models.predict(photo, mask, enhancers["star_dce-ranlen"]), 0.5)
+    assert (lit.pixels == retouch.light(photo, mask, networks["star_dce-ranlen"]).pixels).all()
+    retouch.render(photo, models.predict(photo, mask, networks["star_dce-ranlen"]), 0.5)
     assert lender.calls == ["_predict", "_predict"]
 
     sam, grabcut = (types.SimpleNamespace(name=name, prepare=lambda view: view) for name in ("sam", "grabcut"))

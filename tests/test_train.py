@@ -22,7 +22,6 @@ from PIL import Image
 
 from ranlen.io import files
 from ranlen.io.images import Photo
-from ranlen.losses import MeteredLoss, RegionLoss
 from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
@@ -34,6 +33,7 @@ from train.checkpoint import CheckpointError, check_same, load_checkpoint, save_
 from train.config import ConfigError, TrainConfig, load_config, parse_arguments
 from train.data import DataError
 from train.loop import Learner, forward, made_ahead, train
+from train.losses import MeteredLoss, RegionLoss
 from train.yardsticks import YARDSTICKS
 
 # One thread: with several, MKL divides a product among as many as the load allows, and sums round otherwise.
@@ -64,7 +64,7 @@ def test_a_network_learns_one_batch(backbone, metered):
     coarse = torch.rand(2, 3, 8, 8)
     reference = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="bilinear") * 0.6 + 0.2
     image = reference * 0.25
-    mask = RegionMask(torch.cat([RegionMask.circle((256, 256), (c, 128), 60, 90).tensor for c in (100, 150)]))
+    mask = RegionMask(torch.cat([RegionMask.circle((256, 256), (c, 128), 60, 90).to("cpu").tensor for c in (100, 150)]))
     network = Learner(Enhancer(backbone, "ranlen", metered=metered).train())
     optimizer = torch.optim.Adam(network.parameters(), 4e-3)
     loss = MeteredLoss() if metered else RegionLoss(fade=1.0)
@@ -394,7 +394,7 @@ def test_bfloat16_is_for_the_network_and_not_for_light_and_losses():
     """Rounded to bfloat16, which has 8 bits, the light would have steps that the second differences of L_B punish."""
     torch.manual_seed(0)
     image = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8), size=(256, 256), mode="bilinear") * 0.3
-    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).tensor)
+    mask = RegionMask(RegionMask.circle((256, 256), (128, 128), 60, 90).to("cpu").tensor)
     seen: set[type] = set()
     for backbone in BACKBONES:
         network = trained(backbone, "ranlen").train()

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ranlen import metrics
-from ranlen.rendering.fields import Curves, Illumination, render
-from train import yardsticks
+from ranlen.models.light import render
+from ranlen.rendering.fields import Curves, Illumination
+from train import metrics, yardsticks
 from train.yardsticks import SHOULDERS, expose, in_8_bits
 
 

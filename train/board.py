@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ranlen.masks.regions import RegionMask
 from ranlen.models.enhancer import Enhancer
-from ranlen.rendering.fields import render
+from ranlen.models.light import render
 from train.data import SIZE, Pairs
 
 
@@ -58,7 +58,7 @@ def sheet(network: Enhancer, pairs: Pairs) -> Tensor:
     chosen = slice(None, None, -(-len(pairs) // 4))
     device = next(network.parameters()).device
     low, high = (side[chosen].to(device) / 255 for side in (pairs.low, pairs.high))
-    mask = RegionMask(RegionMask.paper_circle(SIZE).tensor.expand(len(low), -1, -1, -1)).to(device)
+    mask = RegionMask(RegionMask.paper_circle(SIZE).to(device).tensor.expand(len(low), -1, -1, -1))
     network.eval()
     lit = render(network.predict(low, mask), low, attenuation=network.method.attenuation(mask))
     return torch.cat(list(torch.cat([low, lit, high], dim=3)), dim=1).cpu()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ranlen.io.files import FileError, read_bytes, shown
+from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import ABLATIONS, METHODS
 from train.command import add_old_name
 
 if sys.version_info >= (3, 11):

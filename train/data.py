@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ranlen.arrays import resize
 from ranlen.io import images
-from ranlen.masks.regions import resize
-from ranlen.models.enhancer import WORKING_SIZE
+from ranlen.methods import WORKING_SIZE
 
 SIZE = (WORKING_SIZE, WORKING_SIZE)
 GAMMA = 2.2

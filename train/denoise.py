@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from ranlen.denoise import FILE
+from ranlen.denoise import FILE, load_weights
 from ranlen.models import weights
 from ranlen.models.denoiser import Denoiser, companded
 from train import data, mixture, noise, underexposure
@@ -138,7 +138,7 @@ def train(
     steps: int,
     batch: int,
     lr: float,
-    start: dict[str, Tensor] | None = None,
+    start: Denoiser | None = None,
     *,
     resume: bool = False,
 ) -> Denoiser:
@@ -148,7 +148,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = Denoiser().to(device)
     if start:
-        network.load_state_dict({name: tensor.float() for name, tensor in start.items()})
+        network.load_state_dict(start.state_dict())
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
 
@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     ]
     real = [real_pairs(options.data / options.real), shot_often(options.data / options.often)]
     examples = Examples(sources, profiles, real, seed=0)
-    start = weights.read_file(options.start)[1] if options.start else None
+    start = load_weights(options.start) if options.start else None
     network = train(examples, options.out, options.steps, options.batch, options.lr, start, resume=options.resume)
     names = list(dict.fromkeys([*names, options.real, options.often]))
     card = {"steps": options.steps, "batch": options.batch, "lr": options.lr, "sources": names}

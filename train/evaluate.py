@@ -17,15 +17,16 @@ from tqdm import tqdm
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError
 from ranlen.masks.regions import RegionMask
-from ranlen.metrics import ReferenceScorer, psnr
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer
+from ranlen.models.light import render
 from ranlen.models.weights import WeightsError
-from ranlen.rendering.fields import LightField, render
+from ranlen.rendering.fields import LightField
 from train import paper, report
 from train.command import add_old_name, says_in_one_line
 from train.data import DataError, Pairs, load_subject_masks, read_split
 from train.examples import SHAPES
+from train.metrics import ReferenceScorer, psnr
 from train.report import Scored, Scores
 from train.sets import SUBJECTS, EvaluationSet, made_of_pairs, read_set
 from train.yardsticks import YARDSTICKS, Yardstick, best_degree, in_8_bits
@@ -104,9 +105,8 @@ def score_networks(
         image, reference = (x[part] / 255 for x in (pairs.low, pairs.high))
         whole: dict[str, Lit] = {}  # of networks that ignore the mask
         for shape, each in masks.items():
-            standards = [
-                ReferenceScorer(*of) for of in zip(image.split(1), reference.split(1), each[part], strict=True)
-            ]
+            areas = [mask.to(image.device) for mask in each[part]]
+            standards = [ReferenceScorer(*of) for of in zip(image.split(1), reference.split(1), areas, strict=True)]
             for name, yardstick in yardsticks.items():
                 for at in standards:
                     lit = in_8_bits(yardstick(at.image, at.reference, at.mask.a))

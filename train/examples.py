@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranlen.arrays import resize
 from ranlen.facts import SIDES
-from ranlen.masks.regions import RegionMask, ellipse, rectangle, resize, stroke
-from ranlen.models.enhancer import WORKING_SIZE
+from ranlen.masks.regions import RegionMask, ellipse, rectangle, stroke
+from ranlen.methods import WORKING_SIZE
 from train.chance import generator_of, uniform
 from train.data import GAMMA, SIZE, Pairs
 
@@ -111,7 +112,8 @@ def random_mask(shape: str, subject_masks: list[np.ndarray], generator: torch.Ge
         generator: of everything random.
     """
     if shape == "circle":
-        return RegionMask.paper_circle(SIZE, generator=generator, center=random_center(generator))
+        center = random_center(generator)
+        return RegionMask.paper_circle(SIZE, ratio=uniform(1.2, 1.25, generator), center=center)
     while True:
         core = random_subject(subject_masks, generator) if shape == "subject" else SHAPES[shape](generator)
         if 0.005 < core.mean() < 0.8:
@@ -208,5 +210,5 @@ class TrainingSet:
             if self.paper_masks is not None:
                 own = None if subject is None else subject[0].numpy()
                 masks.append(training_mask(self.paper_masks, self.subject_masks, generator, own).tensor)
-        mask = RegionMask(torch.cat(masks)) if masks else full_mask(len(lows))
+        mask = RegionMask(torch.from_numpy(np.concatenate(masks))) if masks else full_mask(len(lows))
         return torch.stack(lows), torch.stack(highs), mask

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ranlen import retouch
+from ranlen import networks, retouch
 from ranlen.cli.sheet import LABELS, Panel, grid, outline
 from ranlen.geometry import Size
 from ranlen.io import images
@@ -21,8 +21,8 @@ from ranlen.io.images import ImageError, Photo
 from ranlen.masks.regions import RegionMask, rectangle, stroke
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
+from ranlen.networks import Network
 from ranlen.retouch import Lighting
 from train.command import add_old_name, says_in_one_line
 from train.data import DataError, find_image, read_split, scene
@@ -112,26 +112,26 @@ def panel(label: str, photo: Photo) -> Panel:
     return label, shown(photo.pixels)
 
 
-def title(enhancer: Enhancer) -> str:
+def title(network: Network) -> str:
     """A network as the paper would call it."""
-    name, method = BACKBONES[enhancer.backbone_name].title, enhancer.method_name
+    name, method = BACKBONES[network.backbone_name].title, network.method_name
     return name if method == "global" else f"{name}-{LABELS.get(method, method)}"
 
 
-def raw(photo: Photo, mask: RegionMask, enhancer: Enhancer, alpha: float | None = None) -> Photo:
+def raw(photo: Photo, mask: RegionMask, network: Network, alpha: float | None = None) -> Photo:
     """What the network gives by itself, without the attenuation that the product puts over Area C.
 
     Args:
         photo: the dark photo.
         mask: its areas.
-        enhancer: the network.
+        network: the network.
         alpha: the paper's factor on the whole predicted map (Section 5.1), or none.
     """
-    field = retouch.predict(photo, mask, enhancer).field
+    field = retouch.predict(photo, mask, network).field
     return retouch.render(photo, Lighting(field if alpha is None else field.times_alpha(alpha), None))
 
 
-def masks_and_degrees(pair: Example, enhancer: Enhancer) -> list[Panel]:
+def masks_and_degrees(pair: Example, network: Network) -> list[Panel]:
     """Three masks, what they light, and three more degrees of the last; three columns."""
     height, width = pair.dark.size
     path = [(x * width, y * height) for x, y in ((0.2, 0.75), (0.4, 0.45), (0.6, 0.6), (0.8, 0.3))]
@@ -142,48 +142,48 @@ def masks_and_degrees(pair: Example, enhancer: Enhancer) -> list[Panel]:
     masks = {"circle": RegionMask.paper_circle(pair.dark.size)}
     masks |= {name: retouch.region_mask(core) for name, core in cores.items()}
     inputs = [(f"input, {name}", outline(shown(pair.dark.pixels), mask)) for name, mask in masks.items()]
-    lit = [panel(name, retouch.light(pair.dark, mask, enhancer, denoise=0)) for name, mask in masks.items()]
-    lighting = retouch.predict(pair.dark, masks["stroke"], enhancer)
+    lit = [panel(name, retouch.light(pair.dark, mask, network, denoise=0)) for name, mask in masks.items()]
+    lighting = retouch.predict(pair.dark, masks["stroke"], network)
     degrees = [panel(f"stroke, degree {d:g}", retouch.render(pair.dark, lighting, d)) for d in DEGREES]
     return [*inputs, *lit, *degrees]
 
 
-def compared(pairs: Sequence[Example], enhancers: Mapping[str, Enhancer], *, reference: bool) -> list[Panel]:
+def compared(pairs: Sequence[Example], local: Mapping[str, Network], *, reference: bool) -> list[Panel]:
     """A row per pair: input, perhaps the reference, and what each network gives under the paper's circle."""
     panels = []
     for pair in pairs:
         mask = RegionMask.paper_circle(pair.dark.size)
         panels += [panel("input", pair.dark)] + [panel("reference", pair.reference)] * reference
-        panels += [panel(label, raw(pair.dark, mask, enhancer)) for label, enhancer in enhancers.items()]
+        panels += [panel(label, raw(pair.dark, mask, network)) for label, network in local.items()]
     return panels
 
 
-def alphas(pair: Example, enhancer: Enhancer) -> list[Panel]:
+def alphas(pair: Example, network: Network) -> list[Panel]:
     """One pair under the paper's circle, the whole illumination times alpha; three columns."""
     mask = RegionMask.paper_circle(pair.dark.size)
-    return [panel(f"alpha {alpha:g}", raw(pair.dark, mask, enhancer, alpha)) for alpha in ALPHAS]
+    return [panel(f"alpha {alpha:g}", raw(pair.dark, mask, network, alpha)) for alpha in ALPHAS]
 
 
-def portraits(pairs: Sequence[tuple[Example, np.ndarray]], enhancer: Enhancer) -> list[Panel]:
+def portraits(pairs: Sequence[tuple[Example, np.ndarray]], network: Network) -> list[Panel]:
     """A row per pair: reference, input, map and output; Area B is carved from the map (Section 5.2)."""
     panels = []
     for pair, core in pairs:
         mask = retouch.region_mask(core, feather_side="in")
         white = images.preview(images.mask_photo(core), retouch.DETAIL)
-        output = retouch.light(pair.dark, mask, enhancer, denoise=0)
+        output = retouch.light(pair.dark, mask, network, denoise=0)
         panels += [panel("reference", pair.reference), panel("input", pair.dark), ("segmentation map", shown(white))]
-        panels.append(panel(title(enhancer), output))
+        panels.append(panel(title(network), output))
     return panels
 
 
 def figure_1(sources: Sources) -> Photo:
     """Different masks and degrees: DeepUPE-RANLEN as the product shows it, Area C kept."""
-    return grid(masks_and_degrees(examples(sources)[0], weights.load("deepupe-ranlen")), 3, below=True)
+    return grid(masks_and_degrees(examples(sources)[0], networks.load("deepupe-ranlen")), 3, below=True)
 
 
 def comparison(sources: Sources, folder: Path | None) -> Photo:
     """Concat and RANLEN on pairs of a folder."""
-    loaded = [weights.load(f"{sources.backbone}-{method}") for method in ("concat", "ranlen")]
+    loaded = [networks.load(f"{sources.backbone}-{method}") for method in ("concat", "ranlen")]
     panels = compared(examples(sources, folder), {title(each): each for each in loaded}, reference=True)
     return grid(panels, 4, below=True)
 
@@ -202,8 +202,8 @@ def figure_5(sources: Sources) -> Photo:
 
 def ablation(sources: Sources, name: str, note: str = "") -> Photo:
     """Some network, and the published RANLEN of its backbone."""
-    other = weights.load(name)
-    ours = weights.load(f"{other.backbone_name}-ranlen")
+    other = networks.load(name)
+    ours = networks.load(f"{other.backbone_name}-ranlen")
     panels = compared(examples(sources), {title(other) + note: other, title(ours): ours}, reference=False)
     return grid(panels, 3, below=True)
 
@@ -225,7 +225,7 @@ def figure_7(sources: Sources) -> Photo:
 
 def figure_8(sources: Sources) -> Photo:
     """The degree of light by alpha: DeepUPE-RANLEN, its whole illumination map times alpha, Area C included."""
-    return grid(alphas(examples(sources)[0], weights.load("deepupe-ranlen")), 3, below=True)
+    return grid(alphas(examples(sources)[0], networks.load("deepupe-ranlen")), 3, below=True)
 
 
 def figure_9(sources: Sources) -> Photo:
@@ -239,7 +239,7 @@ def figure_9(sources: Sources) -> Photo:
     chosen = [name for name in sources.photos if name in names] or spread(names, sources.count)
     pairs = [example(sources.data, name) for name in chosen]
     cores = [images.read_mask(folder / f"{pair.name}.png", pair.full) for pair in pairs]
-    return grid(portraits(list(zip(pairs, cores, strict=True)), weights.load("star_dce-ranlen")), 4, below=True)
+    return grid(portraits(list(zip(pairs, cores, strict=True)), networks.load("star_dce-ranlen")), 4, below=True)
 
 
 FIGURES: dict[str, Callable[[Sources], Photo]] = {

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from ranlen.arrays import resize
 from ranlen.io.files import write_atomically
-from ranlen.losses import MeteredLoss, RegionLoss, faded
-from ranlen.masks.regions import RegionMask, resize
+from ranlen.masks.regions import RegionMask
 from ranlen.models import weights
 from ranlen.models.enhancer import Enhancer, Parts
 from ranlen.models.layers import RanlenTail
@@ -40,6 +40,7 @@ from train.data import (
 )
 from train.evaluate import mean_scores, score_pairs
 from train.examples import TrainingSet
+from train.losses import MeteredLoss, RegionLoss, faded
 from train.meter import prepare, teach
 from train.mixture import Mixture, read_sources, validation_pairs
 from train.processes import keep_freed_memory, mean_over_processes, own_share, start_processes, synchronise

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ranlen.losses import log_error, matched_degree
-from ranlen.masks.regions import resize
+from ranlen.arrays import resize
 from ranlen.models.enhancer import Enhancer
+from ranlen.models.light import render
 from ranlen.models.meter import Exposure
-from ranlen.rendering.fields import Illumination, render
+from ranlen.rendering.fields import Illumination
 from train.chance import generator_of
+from train.losses import log_error, matched_degree
 from train.mixture import Mixture
 
 PIXELS = 400  # kept of each photo

@@ -352,4 +352,4 @@ def _shape(generator: torch.Generator) -> np.ndarray:
 def _areas(core: np.ndarray, generator: torch.Generator) -> Tensor:
     """Areas (1, 2, 256, 256) around a core, with an Area B as narrow as for a found subject, or as wide as drawn."""
     width = uniform(0.01, 0.06, generator) if uniform(0, 1, generator) < 0.5 else uniform(0.03, 0.25, generator)
-    return RegionMask.from_core(core, feather=width, feather_side=SIDES[whole(len(SIDES), generator)]).tensor
+    return RegionMask.from_core(core, feather=width, feather_side=SIDES[whole(len(SIDES), generator)]).to("cpu").tensor

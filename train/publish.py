@@ -15,8 +15,8 @@ from typing import Any
 
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError
+from ranlen.methods import METHODS
 from ranlen.models import weights
-from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
 from train.command import add_old_name, says_in_one_line
 from train.config import in_todays_words

@@ -19,9 +19,9 @@ from typing import Any
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 
 from ranlen.io.files import write_atomically
+from ranlen.methods import METHODS
 from ranlen.models import hub, weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import METHODS
 from ranlen.models.weights import WeightsError
 from train.command import says_in_one_line
 from train.publish import without_places

@@ -14,10 +14,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ranlen.losses import region_mean
-from ranlen.masks.regions import resize
-from ranlen.rendering import fields
-from ranlen.rendering.fields import MAX_DEGREE, LightField, render
+from ranlen.arrays import resize
+from ranlen.models import light
+from ranlen.models.light import render
+from ranlen.rendering.fields import MAX_DEGREE, LightField
+from train.losses import region_mean
 
 MIDDLE = 0.40  # the mean that a meter gives an area: what the references of five kinds of photos have, taken together
 METER = 1.0  # shoulder of the meter and of the one gain: the one with the best mean over five kinds of photos
@@ -34,7 +35,7 @@ def in_8_bits(image: Tensor) -> Tensor:
 
 
 def expose(image: Tensor, log_gain: Tensor, shoulder: float) -> Tensor:
-    """`fields.expose`, and beyond it, with an infinite shoulder, a plain gain that is clipped at 1.
+    """`light.expose`, and beyond it, with an infinite shoulder, a plain gain that is clipped at 1.
 
     Args:
         image: (N, C, H, W) in [0, 1].
@@ -43,7 +44,7 @@ def expose(image: Tensor, log_gain: Tensor, shoulder: float) -> Tensor:
     """
     log_gain = log_gain.to(image.dtype)
     log_gain = log_gain.view(-1, 1, 1, 1) if log_gain.ndim == 1 else log_gain
-    return (log_gain.exp() * image).clamp(max=1) if math.isinf(shoulder) else fields.expose(image, log_gain, shoulder)
+    return (log_gain.exp() * image).clamp(max=1) if math.isinf(shoulder) else light.expose(image, log_gain, shoulder)
 
 
 @cache

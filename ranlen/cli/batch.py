@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -141,14 +142,16 @@ def follow(results: Iterator[tuple[Job, str | None]], count: int, screen: TextIO
 def _one_thread_each(many: bool) -> Iterator[None]:
     """Keep libraries from starting threads of their own where every core has a photo to do."""
     import cv2
-    import torch
 
-    before = cv2.getNumThreads(), torch.get_num_threads()
+    before, torch = cv2.getNumThreads(), sys.modules.get("torch")  # which is there if a network runs in it
+    threads = torch.get_num_threads() if torch else 1
     if many:
         cv2.setNumThreads(1)
-        torch.set_num_threads(1)
+        if torch:
+            torch.set_num_threads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before[0])
-        torch.set_num_threads(before[1])
+        cv2.setNumThreads(before)
+        if torch:
+            torch.set_num_threads(threads)

@@ -1,11 +1,12 @@
 """What a command works on: a photo and its areas, as the arguments say.
 
-Heavy modules are imported where they are used, torch last: what is wrong with a file is said at once.
+Heavy modules are imported where they are used: what is wrong with a file is said at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import sys
 import threading
@@ -30,7 +31,7 @@ class UsageError(ValueError):
 
 
 def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> tuple[Photo, RegionMask]:
-    """The photo, and its areas as the options say; torch comes last, so what is wrong with a file is said at once."""
+    """The photo, and its areas as the options say."""
     from ranlen.io import images
     from ranlen.io.files import shown
     from ranlen.masks import boolean, shapes
@@ -120,9 +121,19 @@ def load_segmenter(name: str, device: str) -> Segmenter:
 
 
 def choose_device(name: str) -> str:
-    """auto: the GPU where there is one."""
-    import torch
+    """auto: the GPU where there is one, and torch to use it."""
+    if name != "cpu" and has_gpu():
+        return "cuda"
+    if name == "cuda":
+        raise UsageError("--device cuda: this machine has no usable GPU, or no torch to use it; use --device cpu")
+    return "cpu"
 
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no usable GPU; use --device cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
+
+def has_gpu() -> bool:
+    """Whether torch has a GPU to run on; it is not imported, which takes seconds, where there is no driver of one."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        import torch
+    except (OSError, ImportError):
+        return False
+    return torch.cuda.is_available()

@@ -31,7 +31,7 @@ from ranlen.facts import (
 
 if TYPE_CHECKING:
     from ranlen.cli.batch import Job
-    from ranlen.models.enhancer import Enhancer
+    from ranlen.networks import Network
 
 PHOTO = "JPEG, PNG, WebP, TIFF, BMP, HEIC, AVIF or a camera's raw"
 
@@ -178,7 +178,7 @@ def run_light_many(options: argparse.Namespace) -> None:
         jobs, done = batch.plan(options.photos, options.output, options.mask, options.overwrite)
     except batch.BatchError as error:
         raise UsageError(str(error)) from None
-    work = functools.partial(light_one, options, enhancer=load(options)) if jobs else print
+    work = functools.partial(light_one, options, network=load(options)) if jobs else print
     results = batch.ENGINES[options.engine](work, jobs)
     failed = batch.follow(results, len(jobs), sys.stderr)
     for job, complaint in failed:
@@ -189,18 +189,18 @@ def run_light_many(options: argparse.Namespace) -> None:
         raise ValueError(f"{len(failed)} of {len(options.photos)} photos failed")
 
 
-def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None = None) -> None:
+def light_one(options: argparse.Namespace, job: Job, network: Network | None = None) -> None:
     """Light one photo as the options say; the network is loaded if it is not given."""
     from ranlen.io import images
 
     images.format_of(job.output)  # an unwritable name is found out before the work is done
-    tell = show_share if enhancer is None and sys.stderr.isatty() else lambda share: None
+    tell = show_share if network is None and sys.stderr.isatty() else lambda share: None
     if options.recipe:
         from ranlen import recipe, retouch
 
         photo = images.read(job.photo)
         ask = asker(retouch.view(photo), "auto", options.device)
-        network = enhancer or load(options)
+        network = network or load(options)
         photo = recipe.light_subjects(photo, options.recipe, ask, network, tell, in_place=True)
     else:
         photo, mask = read_inputs(options, job.photo, job.mask)
@@ -209,7 +209,7 @@ def light_one(options: argparse.Namespace, job: Job, enhancer: Enhancer | None =
         photo = retouch.light(
             photo,
             mask,
-            enhancer or load(options),
+            network or load(options),
             options.degree,
             denoise=options.denoise,
             in_place=True,
@@ -229,19 +229,18 @@ def show_share(share: float) -> None:
     sys.stderr.flush()
 
 
-def load(options: argparse.Namespace) -> Enhancer:
+def load(options: argparse.Namespace) -> Network:
     """The network."""
-    from ranlen.models import weights
+    from ranlen import networks
 
-    return weights.load(options.model, choose_device(options.device))
+    return networks.load(options.model, choose_device(options.device))
 
 
 def run_compare(options: argparse.Namespace) -> None:
     """Write a labelled sheet of all methods."""
-    from ranlen import retouch
+    from ranlen import networks, retouch
     from ranlen.cli import sheet
     from ranlen.io import images
-    from ranlen.models import weights
 
     images.format_of(options.output)
     read_edits(options)
@@ -249,8 +248,8 @@ def run_compare(options: argparse.Namespace) -> None:
         raise UsageError(f"{options.edits} has {len(options.recipe.subjects)} subjects; a sheet compares one")
     photo, mask = read_inputs(options, options.photo, options.mask)
     device = choose_device(options.device)
-    enhancers = [weights.load(f"{options.backbone}-{method}", device) for method in METHODS]
-    results = retouch.compare(photo, mask, enhancers, options.degree, denoise=options.denoise)
+    methods = [networks.load(f"{options.backbone}-{method}", device) for method in METHODS]
+    results = retouch.compare(photo, mask, methods, options.degree, denoise=options.denoise)
     sheet.contact_sheet(results, mask).write(options.output)
 
 
@@ -269,14 +268,15 @@ def run_segment(options: argparse.Namespace) -> None:
 
 def run_models(options: argparse.Namespace) -> None:
     """Print a line for each published model."""
+    from ranlen import networks
     from ranlen.models import weights
 
-    names = weights.published()
+    device, names = choose_device("auto"), weights.published()
     if not names:
         raise ValueError(f"no weights in {weights.folder()}; train some (train/README.md) or set RANLEN_WEIGHTS")
     print(
         f"{'model':<18}{'backbone':<10}{'method':<8}{'parameters':>11}{'size':>9}"
-        f"{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}"
+        f"{'PSNR A':>9}{'SSIM A':>8}{'PSNR B':>8}  runs by"
     )
     scores = weights.scores().get("models", {})
     for name in names:
@@ -287,5 +287,6 @@ def run_models(options: argparse.Namespace) -> None:
         backbone, _, method = name.partition("-")
         size = f"{about['bytes'] / 1e6:.2f} MB"
         row = f"{name:<18}{backbone:<10}{method:<8}{about['parameters']:>11,}{size:>9}"
-        print(row + "{:>9}{:>8}{:>8}".format(*shown))
+        engine, why = networks.choose(weights.find(name), device)
+        print(row + "{:>9}{:>8}{:>8}".format(*shown) + f"  {engine}, {why}")
     print("Scores: means over the test photos of the model card with the paper's circles (weights/README.md).")

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ranlen.arrays import resize
 from ranlen.facts import METHODS
 from ranlen.io.images import Photo, preview
-from ranlen.masks.regions import RegionMask, resize
+from ranlen.masks.regions import RegionMask
 
 LABELS = {"original": "Original"} | METHODS
 TILE = 720  # longest side of one picture
@@ -63,7 +64,7 @@ def grid(panels: Sequence[Panel], columns: int, *, below: bool) -> Photo:
 
 def outline(pixels: np.ndarray, mask: RegionMask) -> np.ndarray:
     """Draw the borders of A (whole line) and of A or B (fainter) into pixels (H, W, 3)."""
-    areas = resize(mask.tensor, (pixels.shape[0], pixels.shape[1]))[0].numpy() >= 0.5
+    areas = resize(mask.tensor, (pixels.shape[0], pixels.shape[1]))[0] >= 0.5
     drawn = pixels.astype(np.float32)
     for area, strength in zip(areas, (1.0, 0.5), strict=True):
         inner = area.copy()

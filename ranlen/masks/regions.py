@@ -9,13 +9,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from ranlen.arrays import Array, like, numpy_of, resize
 from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
 from ranlen.masks.boolean import carried_on, distance, resized
@@ -24,22 +23,8 @@ from ranlen.masks.shapes import ellipse as ellipse
 from ranlen.masks.shapes import rectangle as rectangle
 from ranlen.masks.shapes import stroke as stroke
 
-
-def resize(maps: Tensor, size: Size) -> Tensor:
-    """Resize maps (N, C, H, W): averaging areas where they shrink, bilinear where they grow.
-
-    Never nearest: Area B is about 10 pixels wide at 256 and thinner than a cell of a 16 x 16 grid.
-    """
-    height, width = maps.shape[-2:]
-    smaller = (min(height, size[0]), min(width, size[1]))
-    if smaller != (height, width):
-        if height % smaller[0] == 0 and width % smaller[1] == 0:  # the same averages, several times as fast
-            maps = F.avg_pool2d(maps, (height // smaller[0], width // smaller[1]))
-        else:
-            maps = F.interpolate(maps, size=smaller, mode="area")
-    if smaller != tuple(size):
-        maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
-    return maps
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -47,19 +32,19 @@ class RegionMask:
     """Which pixels of one or several photos get light: Areas A (all), B (less and less, outwards) and C (none).
 
     Attributes:
-        tensor: (N, 2, H, W), floats in [0, 1]; channel 0 is Area A, channel 1 is Area A or B, as in Section 3.1.
-            Between 0 and 1 a value is the share of the pixel that the area covers.
+        tensor: (N, 2, H, W), floats in [0, 1], of NumPy or, in training, of torch; channel 0 is Area A, channel 1 is
+            Area A or B, as in Section 3.1. Between 0 and 1 a value is the share of the pixel that the area covers.
         own_ramp: (N, 1, H, W) in [0, 1], the `ramp` where distances do not tell it, as of a gradient; otherwise none.
     """
 
-    tensor: Tensor
-    own_ramp: Tensor | None = None
+    tensor: Array
+    own_ramp: Array | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.tensor.shape)
         if len(shape) != 4 or shape[1] != 2 or 0 in shape:
             raise ValueError(f"a region mask is a tensor (N, 2, H, W); got {shape}")
-        if not self.tensor.is_floating_point():
+        if "float" not in str(self.tensor.dtype):
             raise ValueError(f"a region mask holds floats in [0, 1]; got {self.tensor.dtype}")
         if not bool(((self.tensor >= 0) & (self.tensor <= 1)).all()):
             raise ValueError("a region mask holds values in [0, 1] only, and no NaN")
@@ -69,17 +54,17 @@ class RegionMask:
             )
 
     @property
-    def a(self) -> Tensor:
+    def a(self) -> Array:
         """Area A, (N, 1, H, W)."""
         return self.tensor[:, :1]
 
     @property
-    def b(self) -> Tensor:
+    def b(self) -> Array:
         """Area B, (N, 1, H, W)."""
-        return (self.tensor[:, 1:] - self.tensor[:, :1]).clamp(min=0)
+        return (self.tensor[:, 1:] - self.tensor[:, :1]).clip(0)
 
     @property
-    def c(self) -> Tensor:
+    def c(self) -> Array:
         """Area C, (N, 1, H, W)."""
         return 1 - self.tensor[:, 1:]
 
@@ -88,52 +73,53 @@ class RegionMask:
         """(height, width)."""
         return (self.tensor.shape[-2], self.tensor.shape[-1])
 
-    def coverage(self) -> tuple[Tensor, Tensor, Tensor]:
+    def coverage(self) -> tuple[Array, Array, Array]:
         """Fractions of the frame that A, B and C take (r_a, r_b, r_c of Eq. 5), each (N,)."""
         return self.a.mean((1, 2, 3)), self.b.mean((1, 2, 3)), self.c.mean((1, 2, 3))
 
     def resize(self, size: Size) -> RegionMask:
         """The same areas at another (height, width)."""
-        return self._each(lambda maps: resize(maps, size))
+        return self._each(lambda maps: resize(maps, size).clip(0, 1))  # means of ones may come out a rounding above
 
     def to(self, device: torch.device | str) -> RegionMask:
-        """The same mask on another device."""
-        return self._each(lambda maps: maps.to(device))
+        """The same mask as tensors of torch, on a device."""
+        import torch
 
-    def fading(self, share: Tensor) -> RegionMask:
+        return self._each(lambda maps: torch.as_tensor(maps).to(device))
+
+    def fading(self, share: np.ndarray) -> RegionMask:
         """These areas with less light: what has a share (N, 1, H, W) below 1 of it lies in B, what has none in C."""
         a, a_or_b = self.a * (share >= 1), self.tensor[:, 1:] * (share > 0)
-        return RegionMask(torch.cat([a, a_or_b], 1), self.ramp() * share)
+        return RegionMask(np.concatenate([a, a_or_b], 1), self.ramp() * share)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> RegionMask:
+    def _each(self, change: Callable[[Array], Array]) -> RegionMask:
         return RegionMask(change(self.tensor), None if self.own_ramp is None else change(self.own_ramp))
 
-    def normalised_distance(self) -> Tensor:
+    def normalised_distance(self) -> Array:
         """How far out a pixel lies, (N, 1, H, W), float32: from 0 at the edge of A to 1 at the edge of C.
 
         Negative in A and above 1 in C, both measured in widths of B.
         """
         within, widths = self._within_b
-        areas = zip((self.tensor.detach() >= 0.5).cpu().numpy(), within[:, 0].cpu().numpy(), widths, strict=True)
+        areas = zip(numpy_of(self.tensor) >= 0.5, numpy_of(within)[:, 0], widths, strict=True)
         distances = [_continued(a, a_or_b, inner, float(width)) for (a, a_or_b), inner, width in areas]
-        return torch.from_numpy(np.stack(distances))[:, None].to(within.device)
+        return like(np.stack(distances)[:, None], within)
 
-    def ramp(self) -> Tensor:
+    def ramp(self) -> Array:
         """1 in A, 0 in C, and linear in distance across B, unless it is the mask's own: (N, 1, H, W)."""
         return 1 - self._within_b[0]
 
-    def feather_width(self) -> Tensor:
+    def feather_width(self) -> Array:
         """Mean width of B in pixels, (N,); 1 where there is no B."""
         return self._within_b[1]
 
     @cached_property
-    def _within_b(self) -> tuple[Tensor, Tensor]:
+    def _within_b(self) -> tuple[Array, Array]:
         """The normalised distance, cut to [0, 1], and the width; what is behind them is worked out once per mask."""
-        inside = (self.tensor.detach() >= 0.5).cpu().numpy()
-        within, widths = zip(*(_within_b(*areas) for areas in inside), strict=True)
-        device = self.tensor.device
-        distances = torch.from_numpy(np.stack(within))[:, None].to(device)
-        return distances if self.own_ramp is None else 1 - self.own_ramp, torch.tensor(widths).to(device)
+        within, widths = zip(*(_within_b(*areas) for areas in numpy_of(self.tensor) >= 0.5), strict=True)
+        distances = like(np.stack(within)[:, None], self.tensor)
+        own = distances if self.own_ramp is None else 1 - self.own_ramp
+        return own, like(np.array(widths, np.float32), self.tensor)
 
     @classmethod
     def from_core(
@@ -190,11 +176,11 @@ class RegionMask:
         outer = grown - (2.5 if scale < 1 else 0.0)
         a_or_b = outside <= outer if outer >= 0 else inside > -outer
         a = (inside > carved) & a_or_b
-        mask = cls(torch.from_numpy(np.stack([a, a_or_b]).astype(np.float32))[None])
+        mask = cls(np.stack([a, a_or_b]).astype(np.float32)[None])
         if values is None:
             return mask
         shares = cv2.resize(carried_on(values), core.shape[::-1], interpolation=cv2.INTER_AREA)
-        return mask.fading(torch.from_numpy(shares)[None, None])
+        return mask.fading(shares[None, None])
 
     @classmethod
     def circle(cls, size: Size, center: Point, radius: float, outer: float) -> RegionMask:
@@ -202,24 +188,21 @@ class RegionMask:
         if not 0 < radius <= outer:
             raise ValueError(f"a circle needs 0 < radius <= outer; got radius {radius}, outer {outer}")
         discs = np.stack([disc(size, center, radius), disc(size, center, outer)])
-        return cls(torch.from_numpy(discs.astype(np.float32))[None])
+        return cls(discs.astype(np.float32)[None])
 
     @classmethod
-    def paper_circle(
-        cls, size: Size, *, generator: torch.Generator | None = None, center: Point | None = None
-    ) -> RegionMask:
+    def paper_circle(cls, size: Size, *, ratio: float = 1.225, center: Point | None = None) -> RegionMask:
         """The circles of Section 4.2: r1 = 2m/7, r2 ~ U(1.2, 1.25) r1, m the short side; in the middle by default.
 
-        Without a generator r2 is the middle of its range, 1.225 r1.
+        `ratio` is r2 / r1, by default in the middle of its range.
         """
         radius = 2 * min(size) / 7
-        ratio = 1.225 if generator is None else 1.2 + 0.05 * float(torch.rand((), generator=generator))
         return cls.circle(size, center or (size[1] / 2, size[0] / 2), radius, ratio * radius)
 
 
-def smoothstep(ramp: Tensor) -> Tensor:
+def smoothstep(ramp: Array) -> Array:
     """3 t^2 - 2 t^3 of t in [0, 1]: the same ends as a straight ramp, reached without a corner."""
-    ramp = ramp.clamp(0, 1)
+    ramp = ramp.clip(0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STEEP = 32.0  # how much more a step counts in black than a step anywhere would on average
+from ranlen.rendering.noise import STEEP
+
 WIDTHS = (32, 64, 80)
-CELL = 8  # height and width of an image are multiples of this
-REACH = 72  # what lies further away, in pixels, does not change a pixel: layers, then whole cells
 
 
 def companded(image: Tensor) -> Tensor:

@@ -3,112 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ranlen.geometry import Size
-from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.arrays import resize, size_of
+from ranlen.masks.regions import RegionMask, smoothstep
+from ranlen.methods import ABLATIONS, METHODS, shown
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.layers import MaskedLayer, PlainNorm, PlainTail, RanlenNorm, RanlenTail, ThreeTails, ramp_of
+from ranlen.models.layers import NORMS, TAILS
+from ranlen.models.light import bend, between, expose
 from ranlen.models.meter import Exposure, LightMeter, mean_over
-from ranlen.rendering.fields import Illumination, LightField, expose
-
-WORKING_SIZE = 256
-CELLS = 9  # of the working size: a subject that covers less is enlarged
-
-
-def whole_frame(mask: RegionMask) -> None:
-    """No attenuation: the light may reach everywhere."""
-    return None
-
-
-def across_b(mask: RegionMask) -> Tensor:
-    """A smooth ramp over the whole of Area B: what a photo editor would do by hand."""
-    return smoothstep(mask.ramp())
-
-
-def keep_area_c(mask: RegionMask) -> Tensor:
-    """Open over A and the inner half of B, then smoothly shut: the network fades the light, this ends it."""
-    return smoothstep(2 * mask.ramp())
-
-
-def end_late(mask: RegionMask) -> Tensor:
-    """Open but for the outer quarter of B, for a light that has all but gone by then: the fade is the network's own."""
-    return smoothstep(4 * mask.ramp())
-
-
-def three_areas(mask: Tensor) -> Tensor:
-    """The mask (N, 2, H, W) as it is."""
-    return mask
-
-
-def two_areas(mask: Tensor) -> Tensor:
-    """A mask (N, 2, H, W) without Area B: what is not A is C. Both channels are A, the paper's mask of one channel."""
-    return mask[:, :1].expand(-1, 2, -1, -1)
-
-
-@dataclass(frozen=True)
-class Method:
-    """How a backbone is told about the mask.
-
-    Attributes:
-        mask_in_input: concatenate the mask to the network's input.
-        norm: what stands at the backbone's norm slots, built from a number of channels.
-        tail: what comes after its output, likewise.
-        attenuation: how much of the light the product lets through: RegionMask -> (N, 1, H, W) in [0, 1], or none
-            for all of it everywhere.
-        weights: the method whose weights it runs on, when it has none of its own.
-        areas: what of the mask the network is told, and trained by.
-        spot: whether a light meter is pointed at Area A, and the light fades across Area B; otherwise the meter
-            measures the whole frame, and the light goes everywhere.
-    """
-
-    mask_in_input: bool
-    norm: Callable[[int], MaskedLayer]
-    tail: Callable[[int], MaskedLayer]
-    attenuation: Callable[[RegionMask], Tensor | None]
-    weights: str | None = None
-    areas: Callable[[Tensor], Tensor] = three_areas
-    spot: bool = False
-
-
-METHODS = {
-    "global": Method(False, PlainNorm, PlainTail, whole_frame),
-    "blend": Method(False, PlainNorm, PlainTail, across_b, weights="global"),
-    "concat": Method(True, PlainNorm, PlainTail, keep_area_c),
-    "ranlen": Method(False, RanlenNorm, RanlenTail, end_late, spot=True),
-}
-
-# What Section 4.3.2 compares with: to train and to score, not to use. Not attenuated, or their edges would be hidden.
-ABLATIONS = {
-    # Without the gradient-smooth loss, Fig. 6.
-    "two_areas": Method(False, RanlenNorm, RanlenTail, whole_frame, areas=two_areas, spot=True),
-    "tails": Method(False, PlainNorm, ThreeTails, whole_frame),  # Fig. 7
-}
-
-
-def reaching(ramp: Tensor, size: Size) -> Tensor:
-    """A ramp (N, 1, H, W) at the (height, width) of a light, which reaches wherever the ramp does.
-
-    A mask is finer than the light where a subject is small. Averaged, the light would not reach full strength in it;
-    here it does, and goes on for a pixel or two, where the method's attenuation ends it.
-    """
-    if ramp.shape[-2] <= size[0] and ramp.shape[-1] <= size[1]:
-        return resize(ramp, size)
-    return F.max_pool2d(F.adaptive_max_pool2d(ramp, size), 3, stride=1, padding=1)
-
-
-def with_small_subjects(mask: Tensor, size: Size) -> Tensor:
-    """A mask (N, 2, H, W) at another (height, width), in which a subject of a few pixels is still one."""
-    small = resize(mask, size)
-    if mask.shape[-2:] == small.shape[-2:]:
-        return small
-    wider = F.max_pool2d(F.adaptive_max_pool2d(mask, size), 3, stride=1, padding=1)
-    return torch.where(small[:, :1].sum((1, 2, 3), keepdim=True) < CELLS, wider, small)
+from ranlen.rendering.fields import Illumination, LightField
 
 
 @dataclass(frozen=True)
@@ -136,7 +43,7 @@ class Parts:
         """The whole light: the exposure, and the shape upon it."""
         if self.exposure is None:
             return self.shape
-        size = (self.detail.shape[-2], self.detail.shape[-1])
+        size = size_of(self.detail)
         log_gain, shoulder = self.exposure.log_gain, self.exposure.shoulder
         shape = self.shape.with_maps(resize(self.shape.maps, size))
         if isinstance(shape, Illumination):
@@ -151,8 +58,8 @@ class Parts:
             if self.learns == "exposure":  # curves have no brightness apart from their shape
                 shape = shape.with_maps(shape.maps.detach())
             exposed = expose(self.detail, log_gain, shoulder)
-            lit = shape.relight(exposed, torch.ones_like(exposed[:, :1]))
-            light = Illumination.between(self.detail, lit, shoulder).maps
+            lit = bend(exposed, shape.maps, torch.ones_like(exposed[:, :1]))
+            light = between(self.detail, lit, shoulder).maps
         return Illumination(light if self.fade is None else light * self.fade, shoulder, self.exposure.desaturation)
 
     def only_exposure_learns(self) -> Parts:
@@ -167,6 +74,11 @@ class Parts:
         assert self.exposure is not None
         exposure = dataclasses.replace(self.exposure, correction=self.exposure.correction.detach())
         return dataclasses.replace(self, exposure=exposure, learns="shape")
+
+
+def as_metered(image: Tensor, exposure: Exposure | None) -> Tensor:
+    """Images (N, 3, h, w) as a light meter would have them exposed."""
+    return image if exposure is None else expose(image, exposure.metered)
 
 
 class Enhancer(nn.Module):
@@ -194,7 +106,7 @@ class Enhancer(nn.Module):
         self.method_name = method
         self.method = methods[method]
         channels = (6 if metered else 3) + (2 if self.method.mask_in_input else 0)
-        self.backbone = BACKBONES[backbone](channels, norm=self.method.norm, tail=self.method.tail)
+        self.backbone = BACKBONES[backbone](channels, norm=NORMS[self.method.norm], tail=TAILS[self.method.tail])
         self.meter = LightMeter() if metered else None
 
     def start_from(self, other: Enhancer) -> None:
@@ -242,37 +154,22 @@ class Enhancer(nn.Module):
 
     def in_parts(self, image: Tensor, mask: Tensor, detail: Tensor | None = None) -> Parts:
         """The parts of the light that `forward` puts together, for training; arguments as of `forward`."""
-        return self.parts(*self.shown(image, mask, image if detail is None else detail))
-
-    def shown(self, image: Tensor, mask: Tensor, detail: Tensor) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """What of photos and masks the network is shown: all that is a matter of sizes and distances, not of weights.
-
-        Args:
-            image: as of `forward`; so are the others.
-            mask: likewise.
-            detail: likewise, and never none.
-
-        Returns:
-            The image (N, 3, 256, 256); the mask (N, 2, 256, 256); how much of the light each place of the detail gets,
-            (N, 1, h, w), or none for all of it everywhere; and the detail.
-        """
-        size = (WORKING_SIZE, WORKING_SIZE)
-        mask = self.method.areas(mask)
-        fade = None
-        if self.meter is not None and self.method.spot:
-            fade = reaching(ramp_of(mask), (detail.shape[-2], detail.shape[-1]))
-        return resize(image, size), with_small_subjects(mask, size), fade, detail
+        detail = image if detail is None else detail
+        seen = shown(self.method, image, mask, detail, metered=self.meter is not None)
+        return self.parts(seen.image, seen.mask, seen.fade, seen.detail)
 
     def parts(self, image: Tensor, mask: Tensor, fade: Tensor | None, detail: Tensor) -> Parts:
-        """What the network makes of what `shown` gave."""
+        """What the network makes of what `methods.shown` says it is shown."""
+        x, exposure, area = self.told(image, mask)
+        shape = self.backbone.field(self.backbone(x, mask, as_metered(detail, exposure)))
+        return Parts(shape, exposure, area, fade, detail)
+
+    def told(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Exposure | None, Tensor]:
+        """What the backbone is told (N, C, 256, 256), what the light meter said, if there is one, and of which area."""
         area = mask[:, :1] if self.method.spot else torch.ones_like(mask[:, :1])
-        seen, exposure = [image], None
-        if self.meter is not None:
-            exposure = self.meter(image, area)
-            seen = [expose(image, exposure.metered), image]
-        x = torch.cat([*seen, mask[:, :2]] if self.method.mask_in_input else seen, dim=1)
-        detail_seen = detail if exposure is None else expose(detail, exposure.metered)
-        return Parts(self.backbone.field(self.backbone(x, mask, detail_seen)), exposure, area, fade, detail)
+        exposure = None if self.meter is None else self.meter(image, area)
+        seen = [image] if exposure is None else [as_metered(image, exposure), image]
+        return torch.cat([*seen, mask[:, :2]] if self.method.mask_in_input else seen, dim=1), exposure, area
 
     @torch.inference_mode()
     def predict(self, image: Tensor, mask: RegionMask) -> LightField:

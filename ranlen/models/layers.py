@@ -9,7 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.arrays import resize, size_of
+from ranlen.masks.regions import RegionMask, smoothstep
+from ranlen.methods import smooth_ramp
 
 
 class MaskedLayer(nn.Module):
@@ -96,22 +98,14 @@ class PlainTail(MaskedLayer):
         return light
 
 
-def smooth_ramp(mask: Tensor) -> Tensor:
-    """1 in A, smoothly down across B, 0 in C: (N, 1, H, W) for a mask (N, 2, H, W), from distances to A and to C."""
-    return smoothstep(RegionMask(mask).ramp()).to(mask.dtype)
-
-
 # An operator of torch's own kind, so that a compiled or exported network keeps it whole. Not by `custom_op`: its first
 # call imports torch's compiler, which takes longer than lighting a photo.
 OPERATORS = torch.library.Library("ranlen", "DEF")
 OPERATORS.define("smooth_ramp(Tensor mask) -> Tensor")
-OPERATORS.impl("smooth_ramp", smooth_ramp, "CompositeExplicitAutograd")
+OPERATORS.impl(
+    "smooth_ramp", lambda mask: smoothstep(RegionMask(mask).ramp()).to(mask.dtype), "CompositeExplicitAutograd"
+)
 OPERATORS.impl("smooth_ramp", lambda mask: mask.new_empty(mask[:, :1].shape), "Meta")
-
-
-def ramp_of(mask: Tensor) -> Tensor:
-    """The `smooth_ramp` of a mask (N, 2, H, W), or what it brings along as a third channel."""
-    return mask[:, 2:] if mask.shape[1] == 3 else torch.ops.ranlen.smooth_ramp(mask)
 
 
 class RanlenTail(MaskedLayer):
@@ -144,8 +138,8 @@ class RanlenTail(MaskedLayer):
 
     def forward(self, light: Tensor, mask: Tensor) -> Tensor:
         """Refine a light (N, C, h, w) under a mask (N, 2, H, W)."""
-        gamma, beta = self.modulation(ramp_of(mask))
-        size = (light.shape[-2], light.shape[-1])
+        gamma, beta = self.modulation(smooth_ramp(mask))
+        size = size_of(light)
         return resize(gamma, size) * self.refine(light) + resize(beta, size)
 
 
@@ -178,3 +172,7 @@ class ThreeTails(MaskedLayer):
         coarse = resize(light, (self.CELLS, self.CELLS))
         lit_a, lit_b = (light + resize(tail(coarse), size) for tail in (self.a, self.b))
         return a * lit_a + (a_or_b - a) * lit_b + (1 - a_or_b) * self.c
+
+
+NORMS = {"plain": PlainNorm, "ranlen": RanlenNorm}
+TAILS = {"plain": PlainTail, "ranlen": RanlenTail, "three": ThreeTails}

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ranlen.rendering.fields import GREY, expose
+from ranlen.models.light import expose
+from ranlen.rendering.fields import GREY
 
 MIDDLE = 0.4  # mean grey value that a metered area gets: about what references of several kinds have
 MOST = 6.0  # log gain that metering gives at most: nine stops

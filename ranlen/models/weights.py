@@ -1,7 +1,8 @@
-"""Weights: one safetensors file that says itself what it holds. The only code that opens weight files.
+"""Weights: one safetensors file that says itself what it holds, and beside it its graph, which runs without torch.
 
-Nothing is ever unpickled. Tensors are stored as float16 and loaded as float32. safetensors opens no file whose header
-and length disagree about the sizes of tensors, so `MAX_BYTES` bounds what a file can make us allocate.
+The only code that opens such files; `ranlen.networks` runs what is in them. Nothing is ever unpickled. Tensors are stored
+as float16 and loaded as float32. safetensors opens no file whose header and length disagree about the sizes of tensors,
+so `MAX_BYTES` bounds what a file can make us allocate.
 """
 
 from __future__ import annotations
@@ -11,17 +12,25 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load as from_bytes
-from safetensors.torch import save as to_bytes
+from safetensors.numpy import load as from_bytes
+from safetensors.numpy import save as to_bytes
 
+from ranlen import onnx
+from ranlen.arrays import numpy_of
+from ranlen.facts import BACKBONES
 from ranlen.io.files import FileError, read_bytes, shown, write_atomically
+from ranlen.methods import METHODS
 from ranlen.models import hub
-from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import METHODS, Enhancer
+
+if TYPE_CHECKING:
+    import onnxruntime
+    import torch
+
+    from ranlen.models.enhancer import Enhancer
 
 KEY = "ranlen"  # of our entry in the file's metadata
 SCORES = "scores.json"  # beside the weights
@@ -73,14 +82,14 @@ def save(enhancer: Enhancer, path: Path, card: Mapping[str, Any]) -> None:
 
 def write_file(path: Path, state: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors, floating ones as float16 where they fit (variances may not), and what JSON says about them."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    halves = {name: tensor.half() if _fits(tensor) else tensor for name, tensor in tensors.items()}
+    arrays = {name: np.ascontiguousarray(numpy_of(tensor)) for name, tensor in state.items()}
+    halves = {name: array.astype(np.float16) if _fits(array) else array for name, array in arrays.items()}
     write_atomically(path, to_bytes(halves, metadata={KEY: json.dumps(dict(about))}))
 
 
-def _fits(tensor: torch.Tensor) -> bool:
+def _fits(array: np.ndarray) -> bool:
     """Whether float16 can hold these floating numbers."""
-    return tensor.is_floating_point() and bool((tensor.abs() <= torch.finfo(torch.float16).max).all())
+    return array.dtype.kind == "f" and bool((np.abs(array) <= np.finfo(np.float16).max).all())
 
 
 def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str | None = None) -> Enhancer:
@@ -93,25 +102,38 @@ def load(name: str | Path, device: str | torch.device = "cpu", *, revision: str 
         revision: of a repository on the Hub: a branch, a tag or a commit.
 
     Returns:
-        The network, float32, on the device and in evaluation mode: what `retouch.light` and `retouch.predict` take.
+        The network in torch, float32, on the device and in evaluation mode: to train, to score, to export. What lights
+        photos is `networks.load`.
 
     Raises:
         WeightsError: unknown name, missing or damaged file, one that does not fit its own description, another than was
             published, or a repository that cannot be had.
     """
+    import torch
+
+    from ranlen.models.enhancer import Enhancer
+
     path = find(name, revision)
-    about, state = read_file(path)
+    about, arrays = read_file(path)
     try:
-        # A published name says more than the file: blend runs on the weights of global.
-        backbone, method = str(name).split("-") if str(name) in _names() else (about["backbone"], about["method"])
+        backbone, method = kind_of(name, about)
         enhancer = Enhancer(backbone, method, metered=about.get("metered", False))
-        enhancer.load_state_dict({key: tensor.float() for key, tensor in state.items()})
+        enhancer.load_state_dict({key: torch.tensor(array).float() for key, array in arrays.items()})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = f"{' '.join(str(error).split()):.200}"
         raise WeightsError(
             f"{shown(path.name)} does not fit the model it names: {reason}; get the file again"
         ) from None
     return enhancer.to(device).eval()
+
+
+def kind_of(name: str | Path, about: Mapping[str, Any]) -> tuple[str, str]:
+    """Backbone and method of a network, by the name it was asked for and what its file says.
+
+    A published name says more than the file: blend runs on the weights of global.
+    """
+    backbone, method = str(name).split("-") if str(name) in _names() else (about["backbone"], about["method"])
+    return backbone, method
 
 
 def card(name: str | Path) -> dict[str, Any]:
@@ -126,44 +148,74 @@ def scores() -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def load_published(name: str) -> Enhancer:
-    """Load a published model for somebody who may not name files on this machine.
+def digests() -> dict[str, str]:
+    """SHA-256 of each file of weights, and each graph, in the folder of published ones."""
+    paths = sorted(path for path in folder().iterdir() if path.suffix in (".safetensors", ".onnx"))
+    return {path.name: digest(_bytes(path)) for path in paths}
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(path: Path) -> bytes:
+    """A file of weights, or a graph; a published one is what `scores` says it is.
 
     Raises:
-        WeightsError: any other name, too.
+        WeightsError: a missing file, or another one than was published.
     """
-    if name not in published():
-        raise WeightsError(f"unknown model {shown(name)!r}; known are {', '.join(published())}")
-    return load(name)
+    data = _bytes(path)
+    promised = scores().get("sha256", {}).get(path.name) if path.parent == folder() else None
+    if promised is not None and promised != digest(data):
+        raise WeightsError(f"{shown(path.name)} is not the file that was published (sha256 differs); get it again")
+    return data
 
 
-def digests() -> dict[str, str]:
-    """SHA-256 of each file of weights in the folder of published ones."""
-    return {path.name: hashlib.sha256(_bytes(path)).hexdigest() for path in sorted(folder().glob("*.safetensors"))}
-
-
-def read_file(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What a file of this project says about itself, and its tensors; a published file is what `scores` says it is.
+def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a file of weights of this project says about itself, and its tensors.
 
     Raises:
         WeightsError: a missing or damaged file, another one than was published, or somebody else's.
     """
-    data, name = _bytes(path), shown(path.name)
-    promised = scores().get("sha256", {}).get(path.name) if path.parent == folder() else None
-    if promised is not None and promised != hashlib.sha256(data).hexdigest():
-        raise WeightsError(f"{name} is not the file that was published (sha256 differs); get it again")
+    data, name = read(path), shown(path.name)
     try:
-        state = from_bytes(data)  # which checks the header against what is there
+        arrays = from_bytes(data)  # which checks the header against what is there
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         about = json.loads(metadata[KEY]) if KEY in metadata else None
-    except (SafetensorError, ValueError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, RecursionError) as error:
         reason = f"{' '.join(str(error).split()):.200}"
         raise WeightsError(f"{name} is damaged or not a safetensors file ({reason}); get it again") from None
     if not isinstance(about, dict):
         raise WeightsError(f"{name} holds no RANLEN model; use a file that this project wrote")
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
+    if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise WeightsError(f"{name} holds weights that are no finite numbers; get the file again")
-    return about, state
+    return about, arrays
+
+
+def open_graph(path: Path, device: str = "cpu") -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+    """A graph of this project, ready to run, and what it says about itself.
+
+    Args:
+        path: an .onnx file; the weights that it was made of may lie beside it.
+        device: "cpu" or "cuda".
+
+    Raises:
+        WeightsError: missing, damaged, not ours, another than was published, or made of other weights.
+    """
+    data, name, made_of = read(path), shown(path.name), path.with_suffix(".safetensors")
+    try:
+        session = onnx.session(data, device)
+        about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
+    except (onnx.GraphError, KeyError, ValueError) as error:
+        reason = f"{' '.join(str(error).split()):.200}"
+        raise WeightsError(f"{name} is damaged or no graph of RANLEN ({reason}); get it again") from None
+    if made_of.exists() and about.get("sha256") != digest(_bytes(made_of)):
+        raise WeightsError(
+            f"{name} was made of other weights than lie beside it; delete it, or make it again: "
+            f"python -m train.export {shown(made_of)} -o {shown(path.parent)}"
+        )
+    return session, about
 
 
 def _bytes(path: Path) -> bytes:
@@ -200,11 +252,11 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         if not inside:
             raise WeightsError(f"{given} holds neither {hub.FILE} nor best.safetensors; name a file of weights")
         return inside[0]
-    if path is None and given.suffix == ".safetensors":
+    if path is None and given.suffix in (".safetensors", ".onnx"):
         return given
     if path is None:
         known = ", ".join(published()) or "none"
-        raise WeightsError(f"unknown model {shown(name)!r}; known are {known}, or a .safetensors file")
+        raise WeightsError(f"unknown model {shown(name)!r}; known are {known}, or a .safetensors or .onnx file")
     if not path.exists():
         raise WeightsError(f"no weights for {name}: {path} is missing; get the file or train it (train/README.md)")
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from torch import Tensor
 
 from ranlen.geometry import Size
 
@@ -25,9 +24,11 @@ class Enlarged:
         factor: what to multiply the maps by on the way.
     """
 
-    def __init__(self, maps: Tensor, rows: range, height: int, size: Size, cols: range, factor: float = 1.0) -> None:
+    def __init__(
+        self, maps: np.ndarray, rows: range, height: int, size: Size, cols: range, factor: float = 1.0
+    ) -> None:
         count, near = maps.shape[1], maps.shape[2]
-        lines = maps[0].float().numpy().reshape(count * near, -1)
+        lines = maps[0].astype(np.float32, copy=False).reshape(count * near, -1)
         wide = cv2.resize(lines, (size[1], len(lines)), interpolation=cv2.INTER_LINEAR)
         self.wide = wide.reshape(count, near, size[1])[:, :, cols.start : cols.stop]
         at = _places(rows, height, size) - between(rows, height, size).start

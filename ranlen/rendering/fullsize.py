@@ -1,4 +1,4 @@
-"""Rendering a whole photo: the pixels of `fields.render`, at the speed of memory.
+"""Rendering a whole photo: the pixels of `models.light.render`, at the speed of memory.
 
 What a picture of floats would cost is memory traffic, not arithmetic. So a photo is lit in bands of a few rows whose
 floats stay in the processor's cache, and nothing of the photo's size is made but the result:
@@ -8,8 +8,6 @@ floats stay in the processor's cache, and nothing of the photo's size is made bu
 3. Per band: split into planes of floats, enlarge in height, light, desaturate shadows, round, merge. Every step works
    in place, by a numpy or OpenCV call that does several numbers at a time and lets other threads run; each thread takes
    a share of the rows. Levels stay as the file has them; the factors that bring them to [0, 1] are part of other steps.
-
-A field on a GPU is rendered there instead, in strips by the same torch code as `fields.render`.
 """
 
 from __future__ import annotations
@@ -21,14 +19,12 @@ from functools import partial
 
 import cv2
 import numpy as np
-from torch import Tensor
 
+from ranlen.arrays import resize
 from ranlen.geometry import Size
-from ranlen.masks.regions import resize
 from ranlen.rendering.enlarge import Enlarged, between
 from ranlen.rendering.fields import GREY, SHADOW, Illumination, LightField, ScaledField, check_degree
 from ranlen.rendering.noise import Clean, Noise, check_denoise, take_noise
-from ranlen.rendering.on_device import light_on_device
 
 BAND = 3 << 14  # pixels in a band: 600 kB for three planes of floats
 WIDE = 1 << 19  # numbers that are enlarged in width at a time
@@ -38,7 +34,7 @@ def render_pixels(
     field: LightField,
     pixels: np.ndarray,
     degree: float = 1.0,
-    attenuation: Tensor | None = None,
+    attenuation: np.ndarray | None = None,
     *,
     clean: Clean | None = None,
     denoise: float = 0.0,
@@ -49,14 +45,14 @@ def render_pixels(
     Args:
         field: the light of one photo (N = 1), at any size.
         pixels: (H, W, 3), uint8 or uint16.
-        degree: as in `fields.render`.
-        attenuation: (1, 1, h, w), as in `fields.render`; on the CPU, or where the field is.
+        degree: as in `models.light.render`.
+        attenuation: (1, 1, h, w), as in `models.light.render`.
         clean: all that the light reaches without its noise, or none.
-        denoise: as in `fields.render`.
+        denoise: as in `models.light.render`.
         in_place: `pixels` may be written over, which saves as much memory.
 
     Returns:
-        An array like `pixels`, at most one 8-bit level from what `fields.render` gives.
+        An array like `pixels`, at most one 8-bit level from what `models.light.render` gives.
     """
     size = (pixels.shape[0], pixels.shape[1])
     scaled = ScaledRows(field, check_degree(degree), size)
@@ -70,9 +66,6 @@ def render_pixels(
     noise = (
         None if not check_denoise(denoise) or clean is None else Noise(clean, denoise, _attenuated(scaled, attenuation))
     )
-    if field.maps.is_cuda:
-        light_on_device(scaled.rows(slice(None)), attenuation, noise, pixels, lit, rows, cols)
-        return lit
     threads = max(1, min(cv2.getNumThreads(), len(rows) * len(cols) // (4 * BAND)))
     parts = [rows[len(rows) * i // threads : len(rows) * (i + 1) // threads] for i in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
@@ -87,7 +80,7 @@ class ScaledRows:
         self.field = field
         self.degree = degree
         self.whole: ScaledField | None = None
-        if field.maps.numel() <= WIDE or field.maps.shape[-2] > size[0] or field.maps.shape[-1] > size[1]:
+        if field.maps.size <= WIDE or field.maps.shape[-2] > size[0] or field.maps.shape[-1] > size[1]:
             self.whole = field.at_degree(degree).each(lambda maps: _shrunk(maps, size))
             self.field = self.whole.field
 
@@ -98,7 +91,7 @@ class ScaledRows:
         return self.whole.each(lambda maps: maps[:, :, rows])
 
 
-def _attenuated(scaled: ScaledRows, attenuation: Tensor | None) -> LightField:
+def _attenuated(scaled: ScaledRows, attenuation: np.ndarray | None) -> LightField:
     """A field times its degree and an attenuation map."""
     field = scaled.rows(slice(None)).field
     if attenuation is None:
@@ -108,7 +101,7 @@ def _attenuated(scaled: ScaledRows, attenuation: Tensor | None) -> LightField:
 
 def _light_rows(
     scaled: ScaledRows,
-    attenuation: Tensor | None,
+    attenuation: np.ndarray | None,
     noise: Noise | None,
     pixels: np.ndarray,
     lit: np.ndarray,
@@ -118,7 +111,7 @@ def _light_rows(
     size = (pixels.shape[0], pixels.shape[1])
     count, height = scaled.field.maps.shape[1:3]
     law, factor = law_of(scaled.field)
-    muted = float(scaled.field.desaturation)
+    muted = np.asarray(scaled.field.desaturation).item()
     buffers = np.empty((5, 3 * max(BAND, size[1])), np.float32)
     step = max(max(1, WIDE // (count * size[1])) * size[0] // height, BAND // size[1])
     for top in range(rows.start, rows.stop, step):
@@ -127,7 +120,7 @@ def _light_rows(
         through = None
         if attenuation is not None:
             open_ = attenuation[:, :, between(strip, attenuation.shape[2], size)]
-            cols = _span(open_[0, 0].amax(0) > 0, size[1])
+            cols = _span(open_[0, 0].max(0) > 0, size[1])
             if not cols:
                 continue
             through = Enlarged(open_, strip, attenuation.shape[2], size, cols)
@@ -183,7 +176,7 @@ def _light_band(
 def _unprotected(
     levels: np.ndarray, out: np.ndarray, brightest: np.ndarray, peak: float, protection: Enlarged | None, band: range
 ) -> np.ndarray:
-    """1 - `fields.highlight_protection` of levels: (1, n, W), or (3, n, W) where the light is strong."""
+    """1 - `models.light.highlight_protection` of levels: (1, n, W), or (3, n, W) where the light is strong."""
     np.copyto(brightest[0], cv2.max(cv2.max(levels[0], levels[1]), levels[2]))
     cv2.multiply(brightest[0], brightest[0], dst=brightest[0], scale=1 / peak**2)
     brightest *= brightest
@@ -223,7 +216,7 @@ def _shouldered(
     peak: float,
     shoulder: float,
 ) -> None:
-    """`fields.expose` of levels in place, to [0, 1]: (I^p / (S + (1 - S) I^p))^(1/p), S = exp(maps * strength)."""
+    """`models.light.expose` of levels in place: (I^p / (S + (1 - S) I^p))^(1/p) in [0, 1], S = exp(maps * strength)."""
     light.read(band, maps)
     maps *= strength
     cv2.exp(_flat(maps), _flat(maps))
@@ -268,12 +261,12 @@ def law_of(field: LightField) -> tuple[Law, float]:
     """What lights a band, and the factor that it wants on the maps."""
     if not isinstance(field, Illumination):
         return _bend, 1
-    shoulder = float(field.shoulder)
+    shoulder = np.asarray(field.shoulder).item()
     return (_gain, -1) if shoulder == 1 else (partial(_shouldered, shoulder=shoulder), -shoulder)
 
 
 def _desaturate_shadows(lit: np.ndarray, before: np.ndarray, after: np.ndarray, taken: np.ndarray, much: float) -> None:
-    """`fields.desaturate_shadows` in place; `before` is the grey value of the photo plus SHADOW."""
+    """`models.light.desaturate_shadows` in place; `before` is the grey value of the photo plus SHADOW."""
     small = 1e-4
     _grey(lit, after[0], 1, small)
     np.subtract(after, before, out=taken)
@@ -308,12 +301,12 @@ def _grey(image: np.ndarray, out: np.ndarray, scale: float, plus: float) -> None
     cv2.scaleAdd(image[2], scale * GREY[2], out, dst=out)
 
 
-def _shrunk(maps: Tensor, size: Size) -> Tensor:
-    """Maps no larger than the photo, as `fields.render` has them."""
+def _shrunk(maps: np.ndarray, size: Size) -> np.ndarray:
+    """Maps no larger than the photo, as `models.light.render` has them."""
     return resize(maps, (min(maps.shape[-2], size[0]), min(maps.shape[-1], size[1])))
 
 
-def reached(size: Size, attenuation: Tensor | None) -> tuple[range, range]:
+def reached(size: Size, attenuation: np.ndarray | None) -> tuple[range, range]:
     """The rows and columns of a photo within which light may fall."""
     if attenuation is None:
         return range(size[0]), range(size[1])
@@ -321,12 +314,12 @@ def reached(size: Size, attenuation: Tensor | None) -> tuple[range, range]:
     return _span(inside.any(1), size[0]), _span(inside.any(0), size[1])
 
 
-def _span(inside: Tensor, length: int) -> range:
+def _span(inside: np.ndarray, length: int) -> range:
     """First and last pixel, of `length`, that interpolates from an open cell."""
-    cells = inside.nonzero()[:, 0]
+    cells = np.flatnonzero(inside)
     if not len(cells):
         return range(0)
-    scale = length / inside.numel()
+    scale = length / len(inside)
     return range(
         max(0, math.floor((int(cells[0]) - 0.5) * scale)), min(length, math.ceil((int(cells[-1]) + 1.5) * scale))
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ranlen.arrays import Array
 from ranlen.geometry import Size
 from ranlen.rendering.enlarge import Enlarged, between
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 # How fast it goes where light is added. Of grain less, for it may be skin or hair; of its colour all.
 GRAIN, COLOUR = 1.0, 8.0
 
+# What is known of the denoiser without it (its network: `models.denoiser`).
+STEEP = 32.0  # of the scale it works in: how much more a step counts in black than one anywhere would on average
+CELL = 8  # height and width of what it sees are multiples of this
+REACH = 72  # what lies further away, in pixels, does not change a pixel: layers, then whole cells
+
 
 def check_denoise(denoise: float) -> float:
     """Return how much noise goes where that makes sense, or raise ValueError."""
@@ -26,25 +31,19 @@ def check_denoise(denoise: float) -> float:
     return denoise
 
 
-def noise_shares(log_gain: Tensor, denoise: float) -> Tensor:
-    """How much of their grain, and of the colour of their noise, places lose: (N, 2, h, w) in [0, 1).
+def noise_shares(light: LightField, denoise: float) -> tuple[Array, Array]:
+    """How much of their grain, and of the colour of their noise, places lose: (N, 1, h, w) in [0, 1) each.
 
     1 - gain^(-c denoise): nothing where no light is added, and the more the more there is. With c denoise = 1 there is
     as much of it as before the light.
 
     Args:
-        log_gain: (N, 1, h, w), of a field times degree and attenuation, see `LightField.log_gain`.
+        light: a field times degree and attenuation.
         denoise: in [0, 1].
     """
-    much = log_gain.new_tensor((GRAIN, COLOUR)).view(1, 2, 1, 1) * denoise
-    return 1 - torch.exp(-much * log_gain.clamp(min=0))
-
-
-def without_noise(image: Tensor, clean: Tensor, shares: Tensor) -> Tensor:
-    """An image (N, 3, h, w) on the way to a clean one: its grain and its colours by the two `noise_shares`."""
-    noise = clean - image
-    grain = noise.mean(1, keepdim=True)
-    return (image + shares[:, :1] * grain + shares[:, 1:] * (noise - grain)).clamp(0, 1)
+    log_gain = light.log_gain().clip(0)
+    grain, colour = (1 - math.e ** (-much * denoise * log_gain) for much in (GRAIN, COLOUR))
+    return grain, colour
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Noise:
     def __init__(self, clean: Clean, denoise: float, light: LightField) -> None:
         self.clean = clean
         self.denoise = denoise
-        self.shares = noise_shares(light.log_gain(), denoise)
+        self.shares = np.concatenate(noise_shares(light, denoise), 1)
 
     def enlarged(self, rows: range, size: Size, cols: range) -> Enlarged:
         """The shares at some rows and columns of a photo."""
@@ -101,7 +100,7 @@ def take_noise(
     grain: np.ndarray,
     peak: float,
 ) -> None:
-    """`without_noise` of levels in place; `clean` is (n, W, 3) uint16."""
+    """Take noise out of levels in place, as `models.light.without_noise` does; `clean` is (n, W, 3) uint16."""
     light_shares.read(band, shares)
     for plane, channel in zip(noise, clean.transpose(2, 0, 1), strict=True):
         np.multiply(channel, np.float32(peak / 65535), out=plane)

@@ -129,7 +129,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
     if path.suffix == ".safetensors":
         try:
-            return weights.read_file(path)[1]
+            return {name: torch.tensor(array) for name, array in weights.read_file(path)[1].items()}
         except weights.WeightsError as error:
             raise SegmenterError(str(error)) from None
     promised = re.search(r"_([0-9a-f]{6})\.pth$", path.name)

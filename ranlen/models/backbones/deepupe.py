@@ -123,9 +123,17 @@ class DeepUpe(nn.Module):
             mask: region mask (N, 2, 256, 256).
             image: the photo at the size its light is wanted; the grid is read by its guide.
         """
+        return self.read(self.grid(x, mask), mask, image)
+
+    def grid(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The bilateral grid of affine models (N, 12, depth, 16, 16); arguments as of `forward`."""
         splat = self.splat(x, mask)
         vector = self.vector(self.glob(splat, mask))
         fused = torch.relu(self.fuse(self.local(splat, mask) + vector[:, :, None, None], mask))
-        with torch.autocast(x.device.type, enabled=False):  # the rounding of bfloat16 would be steps in the light
-            grid = self.predict(fused.to(image.dtype)).unflatten(1, (12, DEPTH))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.predict(fused.float()).unflatten(1, (12, DEPTH))
+
+    def read(self, grid: Tensor, mask: Tensor, image: Tensor) -> Tensor:
+        """The light that a grid holds for each pixel of `image`; arguments as of `forward`."""
+        with torch.autocast(image.device.type, enabled=False):  # the rounding of bfloat16 would be steps in the light
             return self.tail(slice_grid(grid, self.guide(image), image), mask)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ranlen.masks.regions import resize
+from ranlen.arrays import resize
 from ranlen.models.layers import MaskedLayer, MaskedSequential, zeroed
 from ranlen.rendering.fields import Curves
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ranlen.masks.regions import RegionMask, resize, smoothstep
+from ranlen.arrays import resize
+from ranlen.masks.regions import RegionMask, smoothstep
 from ranlen.models.enhancer import Parts
-from ranlen.rendering.fields import GREY, Curves, Illumination, LightField, render
+from ranlen.models.light import render
+from ranlen.rendering.fields import GREY, Curves, Illumination, LightField
 
 
 def region_mean(error: Tensor, area: Tensor) -> Tensor:

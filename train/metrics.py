@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ranlen.losses import faded, region_mean, second_differences
 from ranlen.masks.regions import RegionMask
 from ranlen.rendering.fields import GREY
+from train.losses import faded, region_mean, second_differences
 
 PROFILE_BINS = 24
 DARKEST = 0.05  # share of Area A that should be black, if anything is
