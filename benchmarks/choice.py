@@ -32,8 +32,7 @@ def examples(segmenter, pixels: np.ndarray, truth: np.ndarray, number: int) -> l
         for seed in range(CLICKS):
             click = first_click(truth, np.random.default_rng((seed, number)))
             prompts = Prompts(inside=(click,))
-            with torch.inference_mode():
-                _, logits = segmenter._seen(prepared, prompts, several=True)
+            _, logits = segmenter._seen(prepared, prompts, several=True)
             if (logits > 0).any((1, 2)).all():
                 at, meant = clicked(prepared, prompts), boolean.resized(piece(truth, click), logits.shape[1:])
                 looks = np.array([parts.looks(each, at) for each in logits])

