@@ -6,7 +6,6 @@ touches one, a slider tick least of all. Without that package they run where the
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
 from collections.abc import Callable

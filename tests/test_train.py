@@ -160,9 +160,12 @@ def test_a_run_is_published_with_its_scores(pairs, tmp_path, monkeypatch):
     readme.write_text(f"{publish.MARK}{publish.END}")
     runs = [str(tmp_path / "g"), str(tmp_path / "r")]
     more = ["--sets", f"more={pairs}:test"]
+    graphs = []
+    monkeypatch.setattr(publish, "export", lambda network, path, made_of: graphs.append((path.name, made_of.name)))
     assert publish.main([*runs, "--data", str(pairs), *more, "--readme", str(readme)]) == 0
 
     assert weights.published() == ["star_dce-global", "star_dce-blend", "star_dce-ranlen"]
+    assert graphs == [(f"star_dce-{name}.onnx", f"star_dce-{name}.safetensors") for name in ("global", "ranlen")]
     config = weights.card("star_dce-ranlen")["card"]["config"]
     assert (config["data"], config["start"], "out" in config) == (pairs.name, "star_dce-global", False)
     scores = weights.scores()["models"]

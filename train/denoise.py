@@ -28,6 +28,7 @@ from train import data, mixture, noise, underexposure
 from train.chance import generator_of, uniform, whole
 from train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from train.command import says_in_one_line
+from train.export import export_denoiser
 from train.loop import made_ahead
 from train.mixture import Source
 from train.publish import write_scores
@@ -216,7 +217,10 @@ def main(arguments: list[str] | None = None) -> int:
     card = {"steps": options.steps, "batch": options.batch, "lr": options.lr, "sources": names}
     write(network, options.out / FILE, card)
     if options.publish:
-        write(network, weights.folder() / FILE, card)
+        published = weights.folder() / FILE
+        write(network, published, card)
+        write_scores({**weights.scores(), "sha256": weights.digests()})  # or the new file would be refused as another
+        export_denoiser(published.with_suffix(".onnx"), published)
         write_scores({**weights.scores(), "sha256": weights.digests()})
     return 0
 

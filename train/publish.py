@@ -22,6 +22,7 @@ from train.command import add_old_name, says_in_one_line
 from train.config import in_todays_words
 from train.data import DataError
 from train.evaluate import add_sets, evaluate, further_sets, pairs_set
+from train.export import ExportError, export
 from train.report import FIGURES, OVER_SETS, Report, summarise_all
 from train.sets import EvaluationSet
 
@@ -31,7 +32,7 @@ TITLES = {"circle": "the paper's circles"}
 
 
 def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None) -> None:
-    """Copy, score, write.
+    """Copy, write the graphs, score, write what was scored.
 
     Args:
         runs: folders of finished trainings.
@@ -45,7 +46,9 @@ def publish(runs: list[Path], sets: Sequence[EvaluationSet], readme: Path | None
     for best, about in cards.items():
         target = weights.folder() / f"{about['backbone']}-{about['method']}.safetensors"
         weights.save(weights.load(best), target, without_places(about["card"]))
-    write_scores({**weights.scores(), "sha256": weights.digests()})  # or the new files would be refused as others
+        write_scores({**weights.scores(), "sha256": weights.digests()})  # or the new file would be refused as another
+        export(weights.load(target), target.with_suffix(".onnx"), target)
+    write_scores({**weights.scores(), "sha256": weights.digests()})
     names = weights.published()
     report = summarise_all(evaluate(sets, names))
     report["sha256"] = weights.digests()
@@ -119,7 +122,7 @@ def cell(figures: Mapping[str, Any], key: str, digits: int) -> str:
     return f"{mean} ({around[0]:.1f} to {around[1]:.1f})" if around else mean
 
 
-@says_in_one_line("publish", DataError, ImageError, WeightsError, OSError)
+@says_in_one_line("publish", DataError, ExportError, ImageError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; 2 for a command that makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m train.publish", description="Publish trained networks.")
