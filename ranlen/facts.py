@@ -1,4 +1,4 @@
-"""What exists and within which limits, said once: names, defaults, ranges. Without torch: everything may import it.
+"""What exists and within which limits, said once: names, defaults, ranges. Everything may import it.
 
 The page gets them by `as_dict`, the command line for its help; whoever adds a backbone adds it here.
 """

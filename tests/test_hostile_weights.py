@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from ranlen import networks
 from ranlen.models import weights
 from ranlen.models.weights import WeightsError
 
@@ -37,10 +38,10 @@ def test_a_published_file_is_the_one_that_was_published(published):
 
 
 def test_who_may_not_name_files_gets_published_models_only(published):
-    assert weights.load_published("star_dce-ranlen").method_name == "ranlen"
+    assert networks.load_published("star_dce-ranlen").method_name == "ranlen"
     for name in (str(published / "star_dce-ranlen.safetensors"), "../a.safetensors", "deepupe-ranlen", "<b>\n", ""):
         with pytest.raises(WeightsError, match="unknown model") as caught:
-            weights.load_published(name)
+            networks.load_published(name)
         assert "\n" not in str(caught.value)
 
 

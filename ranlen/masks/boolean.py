@@ -1,4 +1,4 @@
-"""Boolean masks (H, W), whatever made them: resized, filled, measured. Nothing here needs torch."""
+"""Boolean masks (H, W), whatever made them: resized, filled, measured."""
 
 from __future__ import annotations
 

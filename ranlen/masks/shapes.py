@@ -1,7 +1,6 @@
 """Shapes a hand can draw, as booleans (H, W), or floats where they fade.
 
-Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at half-integers. Nothing here needs
-torch, which takes two seconds to import.
+Sizes are (height, width), points are (x, y) in pixels, and pixel centres lie at half-integers.
 """
 
 from __future__ import annotations

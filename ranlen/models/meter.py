@@ -31,7 +31,7 @@ class Exposure:
     Attributes:
         metered: (N, 1, 1, 1), log gain that brings the mean of the area to `MIDDLE`, at a shoulder of 1.
         correction: (N, 1, 1, 1), what to add to it.
-        shoulder: (N, 1, 1, 1), at least 1; see `ranlen.rendering.fields.expose`.
+        shoulder: (N, 1, 1, 1), at least 1; see `ranlen.models.light.expose`.
         desaturation: (N, 1, 1, 1) in [0, 1], how much colour shadows lose as they are lifted.
     """
 
