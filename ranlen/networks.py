@@ -97,7 +97,7 @@ class OnnxNetwork(Network):
 
     def __init__(self, path: Path, name: str | Path, device: str = "cpu") -> None:
         self.opened = (path, name, device)
-        self.session, about = weights.open_graph(path, device)
+        self.session, about = weights.open_graph(path, device, optimized=False)  # too small to get faster by it
         try:
             super().__init__(*weights.kind_of(name, about), metered=about["metered"], device=device)
             self.curves = about["light"] == Curves.__name__

@@ -14,12 +14,13 @@ class GraphError(ValueError):
     """A graph that cannot be opened; the message says why."""
 
 
-def session(graph: Path | bytes, device: str = "cpu") -> onnxruntime.InferenceSession:
+def session(graph: Path | bytes, device: str = "cpu", *, optimized: bool = True) -> onnxruntime.InferenceSession:
     """A graph, ready to run; threads may share it.
 
     Args:
         graph: an .onnx file, or what is in it.
         device: "cpu", or "cuda" where onnxruntime-gpu is installed.
+        optimized: whether to look for a faster way to run it first, which takes a while itself.
 
     Raises:
         GraphError: it is damaged, or none.
@@ -31,6 +32,8 @@ def session(graph: Path | bytes, device: str = "cpu") -> onnxruntime.InferenceSe
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a thread that waits costs nothing
     options.enable_cpu_mem_arena = False  # which would keep the most that was ever needed
     options.log_severity_level = 3
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     chosen = ["CUDAExecutionProvider"] if device == "cuda" else []
     try:
         return onnxruntime.InferenceSession(graph, options, providers=[*chosen, "CPUExecutionProvider"])

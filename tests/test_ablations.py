@@ -12,7 +12,7 @@ from ranlen.masks.regions import RegionMask
 from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import weights
 from ranlen.models.backbones import BACKBONES
-from ranlen.models.enhancer import Enhancer, two_areas
+from ranlen.models.enhancer import Enhancer
 from ranlen.models.layers import ThreeTails
 from tests.conftest import trained
 from tests.test_layers import filled
@@ -43,7 +43,7 @@ def test_there_is_a_config_for_each_row_of_the_paper():
 
 
 def test_two_areas_give_all_that_is_not_a_to_c(mask):
-    divided = RegionMask(two_areas(mask.tensor))
+    divided = RegionMask(ABLATIONS["two_areas"].areas(mask.tensor))
     assert torch.equal(divided.a, mask.a)
     assert divided.b.max() == 0
     torch.testing.assert_close(divided.c, mask.b + mask.c)

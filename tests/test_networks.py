@@ -162,12 +162,13 @@ def test_a_wrong_number_of_masks_or_channels_is_refused(both, rng):
             network.predict(dark(rng, 1, 4, 60, 80), mask)
 
 
+EXAMPLE = Path(__file__).parent.parent / "demo" / "examples" / "astronaut.jpg"
 COMMANDS = [
     "light a.png -o b.png --circle 60,45,20 --denoise 1",
     "light a.png -o out --mask m.png --model star_dce-concat",
     "compare a.png -o sheet.png --circle 60,45,20",
     "segment a.png -o found.png --click 60,45",
-    "light a.png -o c.png --click 60,45",
+    f"light {EXAMPLE} -o c.jpg --click 225,150",
     "models",
 ]
 

@@ -68,11 +68,11 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
 def read_edits(options: argparse.Namespace) -> None:
     """Read the file of --edits once, before any photo: options.recipe, and what a recipe says of the other options."""
-    from ranlen import recipe
-
     options.recipe = None
     if not options.edits:
         return
+    from ranlen import recipe
+
     done = recipe.read_recipe(options.edits)
     if recipe.is_recipe(options.edits):
         usual = {"degree": 1.0, "feather": None, "feather_side": None, "denoise": None}

@@ -193,19 +193,22 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return about, arrays
 
 
-def open_graph(path: Path, device: str = "cpu") -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
+def open_graph(
+    path: Path, device: str = "cpu", *, optimized: bool = True
+) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """A graph of this project, ready to run, and what it says about itself.
 
     Args:
         path: an .onnx file; the weights that it was made of may lie beside it.
         device: "cpu" or "cuda".
+        optimized: as of `onnx.session`.
 
     Raises:
         WeightsError: missing, damaged, not ours, another than was published, or made of other weights.
     """
     data, name, made_of = read(path), shown(path.name), path.with_suffix(".safetensors")
     try:
-        session = onnx.session(data, device)
+        session = onnx.session(data, device, optimized=optimized)
         about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
     except (onnx.GraphError, KeyError, ValueError) as error:
         reason = f"{' '.join(str(error).split()):.200}"
