@@ -14,11 +14,11 @@ from demo import api, assets, frames, glances, handlers, models, presence, tiles
 from demo.middleware import RequestLimits
 from demo.temp_files import keep_empty
 from ranlen import facts
+from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import edits
 from ranlen.models import weights
-from ranlen.models.backbones import BACKBONES
 from ranlen.recipe import LIMITS, Subject
 
 MEGABYTES = 100  # of the largest file
@@ -61,7 +61,7 @@ def thumbnail(path: Path) -> dict[str, str]:
 def networks() -> list[tuple[str, str]]:
     """The backbones that have weights here: what people call them, and their names."""
     there = weights.published()
-    return [(backbone.title, name) for name, backbone in BACKBONES.items() if f"{name}-ranlen" in there]
+    return [(title, name) for name, (_, title) in BACKBONES.items() if f"{name}-ranlen" in there]
 
 
 def limits() -> dict[str, Any]:

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-BACKBONES = {"deepupe": "DeepUpe", "star_dce": "StarDce", "zero_dce": "ZeroDce"}  # file in models/backbones/, its class
+# Its file in models/backbones/: the class in it, and what people call it.
+BACKBONES = {
+    "deepupe": ("DeepUpe", "DeepUPE"),
+    "star_dce": ("StarDce", "STAR-DCE"),
+    "zero_dce": ("ZeroDce", "Zero-DCE"),
+}
 METHODS = {"global": "Global", "blend": "Blend", "concat": "Concat", "ranlen": "RANLEN"}  # what people call them
 DEFAULT_BACKBONE = "deepupe"
 DEFAULT_METHOD = "ranlen"

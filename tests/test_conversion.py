@@ -10,7 +10,7 @@ from ranlen.methods import ABLATIONS, METHODS
 from ranlen.models import backbones
 from ranlen.models.conversion import ConvertError, convert
 from ranlen.models.layers import MaskedLayer, PlainNorm, RanlenNorm
-from ranlen.models.light import render
+from ranlen.models.light import between, render
 from ranlen.rendering.fields import Illumination
 from tests.conftest import trained
 from tests.test_backbones import (  # noqa: F401 - the contract, here with the `enhancer` and `backbone` below
@@ -87,7 +87,6 @@ class Theirs(nn.Module):
 class Converted(nn.Module):
     """The same as a backbone of ours, as docs/your-own-backbone.md says."""
 
-    title = "Theirs"
     field = Illumination
 
     def __init__(self, in_channels: int, norm: type[MaskedLayer], tail: type[MaskedLayer]) -> None:
@@ -96,7 +95,7 @@ class Converted(nn.Module):
         self.tail = tail(3)
 
     def forward(self, x: Tensor, mask: Tensor, image: Tensor) -> Tensor:
-        return self.tail(Illumination.between(x[:, :3], self.network(x, mask)).maps, mask)
+        return self.tail(between(x[:, :3], self.network(x, mask)).maps, mask)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -176,7 +175,7 @@ def test_what_cannot_be_converted_is_told(theirs):
 
 def test_a_picture_becomes_the_light_that_makes_it(image):
     lit = image**0.6
-    torch.testing.assert_close(Illumination.between(image, lit).maps[image < 0.002], torch.zeros(0), check_stride=False)
-    remade = render(Illumination.between(image, lit), image)
+    torch.testing.assert_close(between(image, lit).maps[image < 0.002], torch.zeros(0), check_stride=False)
+    remade = render(between(image, lit), image)
     assert (remade - lit).abs().max() < 0.1  # highlights are spared, shadows lose colour
     assert (remade - lit).abs().median() < 0.01

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ranlen import networks
 from ranlen.cli import sheet
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
@@ -67,7 +68,7 @@ def test_photos_are_spread_over_scenes():
 def test_a_comparison_has_a_row_per_pair_and_shows_the_network_itself(pairs):
     chosen = figures.examples(Sources(pairs, count=2))
     assert [each.name for each in chosen] == ["a_0", "b_0"]
-    network = weights.load("deepupe-concat")
+    network = networks.load("deepupe-concat")
     panels = figures.compared(chosen, {"Concat": network}, reference=True)
     assert [label for label, _ in panels] == ["input", "reference", "Concat"] * 2
     assert all(pixels.shape == (240, 320, 3) for _, pixels in panels)
@@ -79,14 +80,14 @@ def test_a_comparison_has_a_row_per_pair_and_shows_the_network_itself(pairs):
 
 def test_the_picture_gets_brighter_as_alpha_falls(pairs):
     pair = figures.examples(Sources(pairs))[0]
-    panels = figures.alphas(pair, weights.load("deepupe-ranlen"))
+    panels = figures.alphas(pair, networks.load("deepupe-ranlen"))
     assert [label for label, _ in panels] == [f"alpha {a}" for a in ("1.3", "1.2", "1.1", "1", "0.9", "0.8")]
     assert all(np.diff([pixels.mean() for _, pixels in panels]) > 0)
 
 
 def test_masks_light_different_places(pairs):
     pair = figures.examples(Sources(pairs))[0]
-    panels = figures.masks_and_degrees(pair, weights.load("deepupe-ranlen"))
+    panels = figures.masks_and_degrees(pair, networks.load("deepupe-ranlen"))
     assert len(panels) == 9
     assert len({pixels.tobytes() for _, pixels in panels}) == 9
 
@@ -95,7 +96,7 @@ def test_portraits_are_lit_in_their_map_only(pairs):
     pair = figures.example(pairs, "a_1")
     core = np.zeros((48, 64), bool)
     core[10:40, 20:50] = True
-    panels = dict(figures.portraits([(pair, core)], weights.load("star_dce-ranlen")))
+    panels = dict(figures.portraits([(pair, core)], networks.load("star_dce-ranlen")))
     assert list(panels) == ["reference", "input", "segmentation map", "STAR-DCE-RANLEN"]
     change = np.abs(panels["STAR-DCE-RANLEN"].astype(int) - panels["input"]).max(2)
     inside = panels["segmentation map"][..., 0] > 127

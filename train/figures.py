@@ -14,13 +14,13 @@ import numpy as np
 
 from ranlen import networks, retouch
 from ranlen.cli.sheet import LABELS, Panel, grid, outline
+from ranlen.facts import BACKBONES
 from ranlen.geometry import Size
 from ranlen.io import images
 from ranlen.io.files import write_atomically
 from ranlen.io.images import ImageError, Photo
 from ranlen.masks.regions import RegionMask, rectangle, stroke
 from ranlen.models import weights
-from ranlen.models.backbones import BACKBONES
 from ranlen.models.weights import WeightsError
 from ranlen.networks import Network
 from ranlen.retouch import Lighting
@@ -114,7 +114,7 @@ def panel(label: str, photo: Photo) -> Panel:
 
 def title(network: Network) -> str:
     """A network as the paper would call it."""
-    name, method = BACKBONES[network.backbone_name].title, network.method_name
+    name, method = BACKBONES[network.backbone_name][1], network.method_name
     return name if method == "global" else f"{name}-{LABELS.get(method, method)}"
 
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 
+from ranlen.facts import BACKBONES
 from ranlen.io.files import write_atomically
 from ranlen.methods import METHODS
 from ranlen.models import hub, weights
-from ranlen.models.backbones import BACKBONES
 from ranlen.models.weights import WeightsError
 from train.command import says_in_one_line
 from train.publish import without_places
@@ -97,7 +97,7 @@ def scores_of(path: Path, about: Mapping[str, Any]) -> tuple[str, dict[str, floa
 
 def model_card(about: Mapping[str, Any], repository: str, licence: str, data: str, scores: Mapping[str, float]) -> str:
     """The README.md of a repository, its scores in the metadata too, where the Hub reads them."""
-    title = BACKBONES[about["backbone"]].title
+    title = BACKBONES[about["backbone"]][1]
     slug = re.sub(r"[^a-z0-9_]+", "-", data.lower())
     results = [
         EvalResult("image-to-image", slug, data, HUB[key][0], round(value, 4), metric_name=HUB[key][1])

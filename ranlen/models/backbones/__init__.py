@@ -20,12 +20,10 @@ class Backbone(Protocol):
     """What a network is here, beside an `nn.Module`.
 
     Attributes:
-        title: what people call it.
         field: the kind of light it predicts.
         tail: the layer after its output.
     """
 
-    title: str
     field: type[LightField]
     tail: MaskedLayer
 
@@ -45,5 +43,5 @@ class Backbone(Protocol):
 
 
 BACKBONES: dict[str, type[Backbone]] = {
-    name: getattr(import_module(f"{__name__}.{name}"), network) for name, network in facts.BACKBONES.items()
+    name: getattr(import_module(f"{__name__}.{name}"), network) for name, (network, _) in facts.BACKBONES.items()
 }

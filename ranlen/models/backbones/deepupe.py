@@ -92,7 +92,6 @@ class DeepUpe(nn.Module):
         tail: the layer after the output, built from a number of channels.
     """
 
-    title = "DeepUPE"
     field = Illumination
 
     def __init__(
@@ -131,7 +130,7 @@ class DeepUpe(nn.Module):
         vector = self.vector(self.glob(splat, mask))
         fused = torch.relu(self.fuse(self.local(splat, mask) + vector[:, :, None, None], mask))
         with torch.autocast(x.device.type, enabled=False):
-            return self.predict(fused.float()).unflatten(1, (12, DEPTH))
+            return self.predict(fused.to(self.predict.weight.dtype)).unflatten(1, (12, DEPTH))
 
     def read(self, grid: Tensor, mask: Tensor, image: Tensor) -> Tensor:
         """The light that a grid holds for each pixel of `image`; arguments as of `forward`."""

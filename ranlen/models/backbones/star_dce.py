@@ -68,7 +68,6 @@ class StarDce(nn.Module):
         width: the paper's "network width"; half of it for each range.
     """
 
-    title = "STAR-DCE"
     field = Curves
     enlarge: Tensor
 

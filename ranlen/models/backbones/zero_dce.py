@@ -31,7 +31,6 @@ class ZeroDce(nn.Module):
         tail: the layer after the output, built from a number of channels.
     """
 
-    title = "Zero-DCE"
     field = Curves
 
     def __init__(
