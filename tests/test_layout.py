@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
+import re
 from pathlib import Path
-
-import pytest
 
 from ranlen import facts
 from ranlen.cli.batch import ENGINES
@@ -40,7 +37,7 @@ def test_only_decode_opens_images_and_only_weights_opens_weights():
         if path.name != "weights.py":
             assert not any(name.startswith("safetensors") for name in imports(path)), path
         assert "pickle" not in imports(path), path
-        loads = source.count("torch.load(")
+        loads = len(re.findall(r"\btorch\.load\(", source))
         assert loads == source.count(", weights_only=True)"), path  # tensors and nothing else come out of a pickle
         assert not loads or path.name == "checkpoints.py", path
 
@@ -53,17 +50,6 @@ def test_the_package_prints_only_on_the_command_line():
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         ]
         assert path.name == "main.py" or "print" not in calls, path
-
-
-@pytest.mark.slow
-def test_facts_shapes_and_files_do_without_torch():
-    """It takes two seconds to import."""
-    code = (
-        "import sys, ranlen, ranlen.facts, ranlen.recipe, ranlen.cli.main\n"
-        "for name in ('disc', 'ellipse', 'rectangle', 'stroke', 'read', 'read_mask', 'Photo'): getattr(ranlen, name)\n"
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_what_exists_is_what_the_facts_say():

@@ -174,7 +174,7 @@ COMMANDS = [
 
 
 @pytest.mark.slow
-def test_the_command_line_never_imports_torch(tmp_path, photo):
+def test_command_line_package_and_page_never_import_torch(tmp_path, photo):
     """Beside a torch that cannot be imported."""
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise SystemError('torch was imported')")
@@ -186,5 +186,7 @@ def test_the_command_line_never_imports_torch(tmp_path, photo):
         run = [sys.executable, "-m", "ranlen", *command.split()]
         done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True)
         assert done.returncode == 0, (command, done.stderr)
-    code = "import ranlen; [getattr(ranlen, name) for name in ranlen.__all__ if name not in ('Enhancer', 'convert')]"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+    names = "import ranlen; [getattr(ranlen, name) for name in ranlen.__all__ if name not in ('Enhancer', 'convert')]"
+    page = "from demo import models, ui; models.segmenter(); models.load('deepupe-ranlen'); ui.build()"
+    for code in (names, page):
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
