@@ -67,7 +67,7 @@ def areas(session: Session, subject: Subject, segmenter: Segmenter) -> RegionMas
 
     def draw() -> RegionMask:
         known = session.answers | session.glanced
-        mask, found = subject_areas(subject, session.view.size, asking(session, segmenter), known)
+        mask, found = subject_areas(subject, session.view, asking(session, segmenter), known)
         session.answers.update(found)
         for question in list(session.answers)[:-64]:
             session.answers.pop(question, None)
@@ -150,14 +150,15 @@ def save(
 
 def loses(session: Session, subject: Subject, segmenter: Segmenter) -> str:
     """What a mask file cannot hold of a subject, in words."""
-    fades = areas(session, subject, segmenter).own_ramp is not None
+    plain = dataclasses.replace(subject, feather_edges=False)
+    fades = areas(session, plain, segmenter).own_ramp is not None
     return "where the gradient fades is not in it; a recipe keeps that" if fades else ""
 
 
 def save_mask(session: Session, subject: Subject, folder: Path, segmenter: Segmenter) -> Path:
     """Write what is marked, before the feather, as a picture of the photo's size, white on the subject."""
     path = folder / f"{session.path.stem}_mask.png"
-    hard = dataclasses.replace(subject, feather=0.0)
+    hard = dataclasses.replace(subject, feather=0.0, feather_edges=False)
     core = areas(session, hard, segmenter).a[0, 0] == 1
     images.mask_photo(boolean.enlarged(core, session.size), found=is_found(subject.edits)).write(path)
     return path
@@ -177,4 +178,4 @@ def result_name(path: Path, suffix: str | None = None) -> str:
 
 
 def _marks(subject: Subject) -> Hashable:
-    return subject.edits, subject.feather, subject.feather_side
+    return subject.edits, subject.feather, subject.feather_side, subject.feather_edges

@@ -6,7 +6,8 @@ The page keeps it while somebody works, a file holds it as JSON, the command lin
      "subjects": [{"edits": [...], "degree": 1.0, "feather": 0.1, "feather_side": "out"}]}
 
 Edits are those of `ranlen.masks.edits`; without "feather_side", Area B lies where it suits a found subject, or a drawn
-one. A plain list of edits is a recipe of one subject, too.
+one; with "feather_edges": true the light follows the photo's edges across it. A plain list of edits is a
+recipe of one subject, too.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Subject:
         degree: how much light it gets, 0 to 2.
         feather: its feather's width, as a fraction of the short side, or none for what suits.
         feather_side: its feather's side, or none for where it suits.
+        feather_edges: whether the light follows the photo's edges across the feather.
         denoise: how much of its noise goes where light comes, 0 to 1, or none for what suits the photo.
     """
 
@@ -62,6 +64,7 @@ class Subject:
     feather: Annotated[float, Meta(ge=0, le=1)] | None = None
     feather_side: Side | None = None
     denoise: Annotated[float, Meta(ge=0, le=1)] | None = None
+    feather_edges: bool = False
 
 
 _KINDS: Any = msgspec.inspect.type_info(Subject)
@@ -73,6 +76,7 @@ LIMITS = {  # of those settings of a subject that are numbers
 }
 EXPECTED = {name: f'"{name}" is a number from {least:g} to {most:g}' for name, (least, most) in LIMITS.items()}
 EXPECTED["feather_side"] = f'"feather_side" is one of {", ".join(SIDES)}, or null'
+EXPECTED["feather_edges"] = '"feather_edges" is true or false'
 
 
 @dataclass(frozen=True)
@@ -123,14 +127,14 @@ def is_recipe(path: Path) -> bool:
 
 
 def subject_areas(
-    subject: Subject, size: Size, ask: Callable[[Prompts], np.ndarray], known: Answers
+    subject: Subject, view: Photo, ask: Callable[[Prompts], np.ndarray], known: Answers
 ) -> tuple[RegionMask, Answers]:
     """The areas of a subject, drawn by page and command line alike.
 
     Args:
         subject: what to mark.
-        size: (height, width) of `retouch.view`, where both draw.
-        ask: a segmenter that has encoded that view.
+        view: the photo's `retouch.view`, where both draw.
+        ask: a segmenter that has encoded it.
         known: its earlier answers, which are not asked for again.
 
     Returns:
@@ -142,9 +146,14 @@ def subject_areas(
     """
     from ranlen import retouch  # takes two seconds to import; what is wrong with a recipe is said before
 
-    core, found = subject_core(subject, size, ask, known)
-    feather, side = subject.feather, subject.feather_side
-    mask = retouch.region_mask(core, feather=feather, feather_side=side, found=is_found(subject.edits))
+    core, found = subject_core(subject, view.size, ask, known)
+    mask = retouch.region_mask(
+        core,
+        feather=subject.feather,
+        feather_side=subject.feather_side,
+        found=is_found(subject.edits),
+        guide=view.pixels if subject.feather_edges else None,
+    )
     return mask, found
 
 
@@ -181,7 +190,7 @@ def light_subjects(
     from ranlen import retouch
 
     view = retouch.view(photo)
-    masks = (subject_areas(subject, view.size, ask, {})[0] for subject in recipe.subjects)
+    masks = (subject_areas(subject, view, ask, {})[0] for subject in recipe.subjects)
     lights = [(retouch.predict(view, mask, network), each) for mask, each in zip(masks, recipe.subjects, strict=True)]
     settled = with_denoise(photo, lights)
     return render(photo, settled, cleaned(photo, settled, tell), in_place=in_place)

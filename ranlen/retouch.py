@@ -56,6 +56,7 @@ def region_mask(
     feather: float | None = None,
     feather_side: Side | None = None,
     found: bool = False,
+    guide: np.ndarray | None = None,
 ) -> RegionMask:
     """Turn a marked subject into the areas that a photo is lit by: Area A, B around its border, and C, the rest.
 
@@ -65,6 +66,7 @@ def region_mask(
         feather: the feather's width (Area B), as a fraction of the short side in [0, 1], or none for what suits.
         feather_side: the feather's side, "out", "in" or "both", see `RegionMask.from_core`, or none for what suits.
         found: whether a segmenter found the subject, which tells what suits; otherwise it was drawn.
+        guide: the pixels of the photo's `view`: the light then follows their edges across Area B; or none.
 
     Returns:
         One mask (N = 1), float32, at most 1024 pixels on its long side unless B would get too thin.
@@ -85,8 +87,9 @@ def region_mask(
         core = drawn
     width, side = FOUND_FEATHER if found else DRAWN_FEATHER
     width = width if feather is None else feather
-    mask = RegionMask.from_core(core, feather=width, feather_side=feather_side or side, max_side=DETAIL)
-    if mask.own_ramp is not None and not mask.a.any():
+    side = feather_side or ("both" if guide is not None else side)  # edges lie on both sides of what was marked
+    mask = RegionMask.from_core(core, feather=width, feather_side=side, max_side=DETAIL, guide=guide)
+    if core.dtype != bool and not mask.a.any():
         raise MaskError("the light fades before it reaches what is marked; begin the gradient on the subject")
     return mask
 

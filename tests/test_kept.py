@@ -798,7 +798,7 @@ def test_a_mask_of_another_size_is_scaled_and_of_another_shape_refused(tmp_path)
 def test_a_mask_of_the_background_is_told(inverted, tmp_path, capsys):
     Photo(scene()).write(tmp_path / "a.png")
     images.mask_photo(inverted != LIT).write(tmp_path / "m.png")
-    options = argparse.Namespace(recipe=None, click=None, feather=None, feather_side=None)
+    options = argparse.Namespace(recipe=None, click=None, feather=None, feather_side=None, feather_edges=False)
     inputs.read_inputs(options, tmp_path / "a.png", tmp_path / "m.png")
     assert ("if black is the subject, invert it" in capsys.readouterr().err) == inverted
 

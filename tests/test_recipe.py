@@ -11,6 +11,7 @@ from ranlen import facts, recipe, retouch
 from ranlen.cli import main as cli
 from ranlen.facts import BACKBONES
 from ranlen.io import images
+from ranlen.io.images import Photo
 from ranlen.masks.edits import Circle, EditError, Grow
 from ranlen.masks.regions import RegionMask
 from ranlen.networks import load
@@ -41,16 +42,17 @@ def folder(tmp_path, monkeypatch, weights_folder, photo):
 def test_the_fade_is_narrow_and_both_ways_around_what_was_found():
     core = np.zeros((200, 300), bool)
     core[50:150, 100:200] = True
+    view = Photo(np.zeros((*core.shape, 3), np.uint8))
     found, drawn = (
         recipe.parse_recipe([{"tool": tool, "at": [0.5, 0.5], "add": True, **more}]).subjects[0]
         for tool, more in (("subject", {}), ("circle", {"radius": 0.25}))
     )
-    area, _ = recipe.subject_areas(found, core.shape, lambda said: core, {})
+    area, _ = recipe.subject_areas(found, view, lambda said: core, {})
     assert area.feather_width().item() == pytest.approx(0.02 * 200, abs=2)
     assert 0 < (area.a[0, 0] == 1).sum() < core.sum()
-    area, _ = recipe.subject_areas(drawn, core.shape, nobody, {})
+    area, _ = recipe.subject_areas(drawn, view, nobody, {})
     assert area.feather_width().item() == pytest.approx(0.1 * 200, abs=2)
-    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, feather=0.1), core.shape, lambda said: core, {})
+    asked_for, _ = recipe.subject_areas(dataclasses.replace(found, feather=0.1), view, lambda said: core, {})
     assert asked_for.feather_width().item() == pytest.approx(0.1 * 200, abs=2)
 
 
@@ -107,7 +109,7 @@ def test_a_gradient_over_a_subject_lights_less_and_less_of_it(folder, photo):
     assert cli.main(["light", "a.png", "-o", "b.png", "--edits", "fading.json"]) == 0
     lit, network, done = images.read("b.png").pixels, load("star_dce-ranlen"), recipe.parse_recipe(saved)
     assert np.array_equal(lit, recipe.light_subjects(photo, done, nobody, network).pixels)
-    mask, _ = recipe.subject_areas(done.subjects[0], photo.size, nobody, {})
+    mask, _ = recipe.subject_areas(done.subjects[0], photo, nobody, {})
     along = mask.ramp()[0, 0, 45]
     lights = [retouch.predict(photo, each, network).field.maps for each in (mask, RegionMask(mask.tensor))]
     assert (lights[0] != lights[1]).any()  # the network is told of it

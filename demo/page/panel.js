@@ -46,6 +46,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     if (data.view) actions.show(data.view);
     if (data.preset) actions.preset(data.preset);
     if (data.side !== undefined) editing.setSubject({ feather_side: data.side || null });
+    if (data.edges !== undefined) editing.setSubject({ feather_edges: !subjectOf(store.state).feather_edges });
     if (data.backbone) actions.network(data.backbone);
     if (data.join) store.set({ join: JOINS[data.join] });
     if (data.colour) store.set({ colour: data.colour });
@@ -100,6 +101,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     for (const each of $$('button[data-view]')) { each.setAttribute('aria-selected', String(each.dataset.view === mode)); each.disabled = !photo; }
     for (const each of $$(':is(.rl-tools, .rl-rest) :is(button, select)')) each.disabled = !photo;
     for (const each of $$('[data-side]')) press(each, each.dataset.side === (subject.feather_side ?? ''));
+    press($('[data-edges]'), subject.feather_edges);
     for (const each of $$('[data-backbone]')) press(each, each.dataset.backbone === recipe.backbone);
     for (const each of $$('[data-preset]')) press(each, Object.entries(PRESETS[each.dataset.preset]).every(([name, value]) => subject[name] === value));
     for (const each of $$('[data-act=areas]')) press(each, state.showAreas);

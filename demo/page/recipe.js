@@ -11,7 +11,7 @@ let made = Date.now();                       // a number for each subject, of no
 export function blankSubject({ settings }) {
   made += 1;
   const values = Object.entries(settings).map(([name, each]) => [name, each.default]);
-  return { id: made, edits: [], ...Object.fromEntries(values), feather_side: null };
+  return { id: made, edits: [], ...Object.fromEntries(values), feather_side: null, feather_edges: false };
 }
 export const blank = (limits) => ({ ranlen: limits.recipe, backbone: limits.backbone, subjects: [blankSubject(limits)] });
 
@@ -29,7 +29,8 @@ export function adopt(data, limits) {
       const value = each[name] ?? (found ? one.found : one.default);
       return [name, value === null ? null : clamp(Number(value) || 0, one.min, one.max)];
     });
-    return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), feather_side: each.feather_side ?? null };
+    const { feather_side = null, feather_edges = false } = each;
+    return { ...blankSubject(limits), edits: each.edits, ...Object.fromEntries(values), feather_side, feather_edges };
   });
   return { ranlen: limits.recipe, backbone: typeof data.backbone === 'string' ? data.backbone : limits.backbone, subjects };
 }
@@ -45,5 +46,5 @@ function renewed(subject, { settings, tools }) {
 export const plain = ({ subjects, ...recipe }) => ({ ...recipe, subjects: subjects.map(({ id, ...each }) => each) });
 
 // What a subject's areas depend on, and what its light does.
-export const areasKey = (subject) => JSON.stringify([subject.edits, subject.feather, subject.feather_side]);
+export const areasKey = (subject) => JSON.stringify([subject.edits, subject.feather, subject.feather_side, subject.feather_edges]);
 export const lightKey = (recipe, subject) => recipe.backbone + areasKey(subject);

@@ -42,7 +42,7 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
 
         view = retouch.view(photo)
         ask = asker(view, "auto", options.device)
-        return photo, recipe.subject_areas(options.recipe.subjects[0], view.size, ask, {})[0]
+        return photo, recipe.subject_areas(options.recipe.subjects[0], view, ask, {})[0]
     found = options.click is not None
     if mask:
         core, found = images.read_subject(mask, photo.size)
@@ -63,7 +63,9 @@ def read_inputs(options: argparse.Namespace, path: Path, mask: Path | None) -> t
         core = shapes.disc(photo.size, (x, y), radius)
     from ranlen import retouch
 
-    return photo, retouch.region_mask(core, feather=options.feather, feather_side=options.feather_side, found=found)
+    guide = retouch.view(photo).pixels if options.feather_edges else None
+    feather, side = options.feather, options.feather_side
+    return photo, retouch.region_mask(core, feather=feather, feather_side=side, found=found, guide=guide)
 
 
 def read_edits(options: argparse.Namespace) -> None:
@@ -75,7 +77,7 @@ def read_edits(options: argparse.Namespace) -> None:
 
     done = recipe.read_recipe(options.edits)
     if recipe.is_recipe(options.edits):
-        usual = {"degree": 1.0, "feather": None, "feather_side": None, "denoise": None}
+        usual = {"degree": 1.0, "feather": None, "feather_side": None, "feather_edges": False, "denoise": None}
         for name, value in (usual | {"model": DEFAULT_MODEL, "backbone": DEFAULT_BACKBONE}).items():
             if getattr(options, name, value) != value:
                 flag = name.replace("_", "-")
@@ -83,7 +85,7 @@ def read_edits(options: argparse.Namespace) -> None:
         options.model, options.backbone = done.model, done.backbone
         options.degree, options.denoise = done.subjects[0].degree, done.subjects[0].denoise
     else:
-        settings = (options.degree, options.feather, options.feather_side, options.denoise)
+        settings = (options.degree, options.feather, options.feather_side, options.denoise, options.feather_edges)
         own = recipe.Subject(done.subjects[0].edits, *settings)
         done = recipe.Recipe((own,))
     options.recipe = done

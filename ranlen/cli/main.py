@@ -88,6 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="that band outside the subject, inside it, or both "
         f"[{FOUND_FEATHER[1]} where it was found, else {DRAWN_FEATHER[1]}]",
     )
+    region.add_argument(
+        "--feather-edges",
+        action="store_true",
+        help="the light follows the photo's edges across that band: hair, leaves",
+    )
     region.add_argument("--transition", dest="feather", type=fraction, help=argparse.SUPPRESS)  # their names of before
     region.add_argument("--grow", dest="feather_side", choices=SIDES, help=argparse.SUPPRESS)
     region.add_argument(

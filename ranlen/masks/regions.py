@@ -18,6 +18,7 @@ from ranlen.arrays import Array, like, numpy_of, resize
 from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
 from ranlen.masks.boolean import carried_on, distance, resized
+from ranlen.masks.following import followed
 from ranlen.masks.shapes import disc as disc
 from ranlen.masks.shapes import ellipse as ellipse
 from ranlen.masks.shapes import rectangle as rectangle
@@ -34,7 +35,8 @@ class RegionMask:
     Attributes:
         tensor: (N, 2, H, W), floats in [0, 1], of NumPy or, in training, of torch; channel 0 is Area A, channel 1 is
             Area A or B, as in Section 3.1. Between 0 and 1 a value is the share of the pixel that the area covers.
-        own_ramp: (N, 1, H, W) in [0, 1], the `ramp` where distances do not tell it, as of a gradient; otherwise none.
+        own_ramp: (N, 1, H, W) in [0, 1], the `ramp` where distances do not tell it, as of a gradient or of a
+            feather that follows the photo; otherwise none.
     """
 
     tensor: Array
@@ -130,6 +132,7 @@ class RegionMask:
         feather_px: float | None = None,
         feather_side: Side = DRAWN_FEATHER[1],
         max_side: int | None = None,
+        guide: np.ndarray | None = None,
     ) -> RegionMask:
         """Areas from any boolean shape: a brush stroke, a segmentation, a mask file.
 
@@ -143,6 +146,7 @@ class RegionMask:
                 the core's deepest point, so that Area A never vanishes.
             max_side: longest side of the result. A core that is larger is worked on at this size, or at the larger
                 one that Area B needs to be 8 pixels wide; A and B then stay inside what full size would give.
+            guide: pixels of the photo (h, w, 3), 8 bits, of any size, whose edges the light follows across B, or none.
 
         Raises:
             ValueError: not a 2-D array, or a width or side that makes no sense.
@@ -177,6 +181,9 @@ class RegionMask:
         a_or_b = outside <= outer if outer >= 0 else inside > -outer
         a = (inside > carved) & a_or_b
         mask = cls(np.stack([a, a_or_b]).astype(np.float32)[None])
+        if guide is not None:
+            ramp = followed(mask.ramp()[0, 0], core, guide, float(mask.feather_width()[0]))
+            mask = cls(mask.tensor, ramp[None, None])
         if values is None:
             return mask
         shares = cv2.resize(carried_on(values), core.shape[::-1], interpolation=cv2.INTER_AREA)

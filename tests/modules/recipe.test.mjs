@@ -6,25 +6,25 @@ import { limitsOf, valueOf } from '../../demo/page/settings.js';
 import { limits, prompt, stroke } from './limits.mjs';
 
 test('the table says what is blank', () => {
-  assert.deepEqual(plain(blank(limits)), { ranlen: 2, backbone: 'first', subjects: [{ edits: [], degree: 1, feather: 0.1, denoise: null, feather_side: null }] });
+  assert.deepEqual(plain(blank(limits)), { ranlen: 2, backbone: 'first', subjects: [{ edits: [], degree: 1, feather: 0.1, denoise: null, feather_side: null, feather_edges: false }] });
 });
 
 test('what is saved is read as it was', () => {
   const saved = { ranlen: 2, backbone: 'second', subjects: [
-    { edits: [stroke], degree: 0.25, feather: 0.6, denoise: 0.5, feather_side: 'in' }, { edits: [prompt], degree: 2, feather: 0, denoise: null, feather_side: null }] };
+    { edits: [stroke], degree: 0.25, feather: 0.6, denoise: 0.5, feather_side: 'in', feather_edges: true }, { edits: [prompt], degree: 2, feather: 0, denoise: null, feather_side: null, feather_edges: false }] };
   assert.deepEqual(plain(adopt(JSON.parse(JSON.stringify(saved)), limits)), saved);
 });
 
 test('older files are read: a plain list of edits, and subjects without settings', () => {
-  assert.deepEqual(plain(adopt([stroke], limits)).subjects, [{ edits: [stroke], degree: 1, feather: 0.1, denoise: null, feather_side: null }]);
-  assert.deepEqual(plain(adopt({ subjects: [{ edits: [prompt] }] }, limits)).subjects, [{ edits: [prompt], degree: 1, feather: 0.04, denoise: null, feather_side: null }]);
+  assert.deepEqual(plain(adopt([stroke], limits)).subjects, [{ edits: [stroke], degree: 1, feather: 0.1, denoise: null, feather_side: null, feather_edges: false }]);
+  assert.deepEqual(plain(adopt({ subjects: [{ edits: [prompt] }] }, limits)).subjects, [{ edits: [prompt], degree: 1, feather: 0.04, denoise: null, feather_side: null, feather_edges: false }]);
   assert.equal(adopt({ subjects: [{ edits: [prompt], feather: null }] }, limits).subjects[0].feather, 0.04);
 });
 
 test('older files are read: words that have changed', () => {
   const before = { ranlen: 1, subjects: [{ edits: [{ tool: 'click', at: [0, 0] }, prompt], transition: 0.3, grow: 'in' }] };
   assert.deepEqual(plain(adopt(before, limits)), { ranlen: 2, backbone: 'first', subjects: [
-    { edits: [{ tool: 'circle', at: [0, 0] }, prompt], degree: 1, feather: 0.3, denoise: null, feather_side: 'in' }] });
+    { edits: [{ tool: 'circle', at: [0, 0] }, prompt], degree: 1, feather: 0.3, denoise: null, feather_side: 'in', feather_edges: false }] });
 });
 
 test('settings are kept within their limits, subjects within their number', () => {

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from tests.browser import EDITOR, IN_BROWSER, click, drag, idle, pixels, place, save, shares, upload
+from tests.browser import EDITOR, IN_BROWSER, click, drag, exact, idle, pixels, place, save, shares, upload
 
 pytestmark = IN_BROWSER
 
@@ -193,3 +193,32 @@ def test_a_box_is_a_question_too_and_its_answer_has_parts(visit, photo):
     assert shares(page) == before
     page.click("[data-act=undo]:visible")
     assert not page.is_visible(".rl-parts")
+
+
+def test_a_feather_follows_the_photos_edges_where_one_asks_for_it(visit, balls, tmp_path):
+    """The page shows what the server makes of it, a saved recipe says so, and it is one step to undo."""
+    page = visit()
+    upload(page, balls)
+    page.mouse.click(*place(page, 0.325, 0.5))
+    idle(page)
+    plain = pixels(page)
+    page.focus("[data-edges]")
+    exact(page, lambda: page.keyboard.press("Enter"))
+    assert page.get_attribute("[data-edges]", "aria-pressed") == "true"
+    followed = pixels(page)
+    assert np.abs(followed - plain).max() > 2
+    number = "input[type=number][data-of=degree]"
+    page.fill(number, "1.4")
+    page.press(number, "Tab")
+    page.wait_for_timeout(100)
+    live = pixels(page)
+    idle(page)
+    page.wait_for_timeout(600)
+    assert np.abs(live - pixels(page)).max() <= 2
+    page.click("[data-act=undo]:visible")
+    page.click("[data-act=undo]:visible")
+    idle(page)
+    assert page.get_attribute("[data-edges]", "aria-pressed") == "false"
+    page.click("[data-act=redo]:visible")
+    idle(page)
+    assert page.evaluate("document.querySelector('.rl-there').ranlen.recipe().subjects[0].feather_edges") is True
