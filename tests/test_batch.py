@@ -17,7 +17,7 @@ from ranlen.cli.batch import BatchError, Job
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks import shapes
-from ranlen.models import weights
+from ranlen.networks import load
 
 NAMES = ("a.png", "b.jpg", "c.png")
 CIRCLE = ("--circle", "60,45,20", "--model", "star_dce-ranlen")
@@ -44,7 +44,7 @@ def test_many_are_lit_as_one_is(folder, capsys):
     for name in NAMES:
         photo = images.read(name)
         mask = retouch.region_mask(shapes.disc(photo.size, (60, 45), 20))
-        lit = retouch.light(photo, mask, weights.load("star_dce-ranlen"))
+        lit = retouch.light(photo, mask, load("star_dce-ranlen"))
         lit.write(f"alone-{name}")
         assert np.abs(images.read(f"alone-{name}").pixels.astype(int) - images.read(f"out/{name}").pixels).max() <= 1
 

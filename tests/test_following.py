@@ -17,7 +17,7 @@ from ranlen.masks.edits import EditError
 from ranlen.masks.following import followed
 from ranlen.masks.regions import RegionMask
 from ranlen.masks.shapes import disc
-from ranlen.models import weights
+from ranlen.networks import load
 
 SIZE = (180, 240)
 CIRCLE = {"tool": "circle", "at": [0.5, 0.5], "radius": 0.3}
@@ -103,7 +103,7 @@ def test_a_recipe_says_so_and_every_byte_of_area_c_stays(dark, tmp_path, weights
     mask, _ = recipe.subject_areas(done.subjects[0], photo, None, {})
     expected = retouch.region_mask(MARKED, feather=0.13, feather_side="both", guide=dark)
     assert np.array_equal(mask.ramp(), expected.ramp())
-    lit = retouch.light(photo, mask, weights.load("star_dce-ranlen"), denoise=0.0).pixels
+    lit = retouch.light(photo, mask, load("star_dce-ranlen"), denoise=0.0).pixels
     options = ["--feather", "0.13", "--denoise", "0", "--feather-edges", "--model", "star_dce-ranlen"]
     for given in (["--edits", "r.json"], ["--edits", "list.json", *options], ["--circle", "120,90,54", *options]):
         assert main.main(["light", "a.png", "-o", "b.png", "--overwrite", *given]) == 0

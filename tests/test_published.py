@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ranlen import retouch
+from ranlen import networks, retouch
 from ranlen.facts import BACKBONES
 from ranlen.io import images
 from ranlen.masks import regions
@@ -93,7 +93,7 @@ def test_examples_are_lit_where_they_are_marked(backbone, example):
     height, width = photo.size
     core = regions.disc(photo.size, (width / 2, height / 2), height / 4)
     mask = retouch.region_mask(core)
-    lighting = retouch.predict(photo, mask, weights.load(f"{backbone}-ranlen"))
+    lighting = retouch.predict(photo, mask, networks.load(f"{backbone}-ranlen"))
     means = [retouch.render(photo, lighting, degree).pixels[core].mean() for degree in (0, 0.5, 1, 1.5)]
     assert means[0] == photo.pixels[core].mean()
     assert all(np.diff(means) > 5)
