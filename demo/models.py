@@ -16,10 +16,11 @@ from ranlen import networks, retouch
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.regions import RegionMask
+from ranlen.models import weights
 from ranlen.networks import Network
 from ranlen.segment import Segmenter
 from ranlen.segment.checkpoints import SegmenterError
-from ranlen.segment.choice import choose
+from ranlen.segment.choice import choice, choose
 
 try:
     import spaces
@@ -34,6 +35,24 @@ Call = TypeVar("Call", bound=Callable[..., Any])
 def load(name: str) -> Network:
     """One of each for all visitors: calls keep nothing on it."""
     return networks.load_published(name)
+
+
+def engine() -> str:
+    """What runs the networks, and why."""
+    name = next(iter(weights.published()), None)
+    if name is None:
+        return "nothing: there are no weights"
+    runs, why = networks.choose(weights.find(name))
+    return f"{'ONNX Runtime' if runs == 'onnx' else 'torch'}, {why}"
+
+
+def finder() -> tuple[str, str]:
+    """Which segmenter answers clicks, and why; it is loaded when somebody needs it."""
+    try:
+        kind, _, why = choice()
+    except SegmenterError as error:
+        return "grabcut", f"GrabCut, because {error}"
+    return kind, why
 
 
 @functools.cache

@@ -36,7 +36,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
     return made;
   }));
   $('.rl-networks').append(...limits.networks.map(([title, name]) => button(title, { backbone: name })));
-  $('.rl-finder').textContent = `Subjects are found by ${limits.finder}.`;
+  $('.rl-finder').textContent = `Subjects are found by ${limits.finder}. Networks run by ${limits.engine}.`;
 
   element.addEventListener('click', (event) => {
     const data = event.target.closest('button')?.dataset;

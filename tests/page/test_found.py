@@ -20,6 +20,7 @@ def test_one_click_finds_the_ball_by_sam(browser, balls):
         page.goto(url)
         page.wait_for_selector(".rl-there")
         assert "MobileSAM, which comes with RANLEN" in page.text_content(".rl-finder")
+        assert "Networks run by ONNX Runtime, it has a graph" in page.text_content(".rl-finder")
         upload(page, balls)
         dark = pixels(page)
         page.mouse.move(*place(page, 130 / 400, 0.5))
