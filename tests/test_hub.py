@@ -26,7 +26,8 @@ import sys, ranlen
 for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
         network = ranlen.load(name, revision=revision or None)
-        print(network.backbone_name, network.method_name, float(sum(p.double().sum() for p in network.enhancer.parameters())))
+        total = float(sum(p.double().sum() for p in network.enhancer.parameters()))
+        print(network.backbone_name, network.method_name, total)
     except ValueError as error:
         print(f"{type(error).__name__}: {error}")
 """

@@ -38,7 +38,8 @@ if processes.num_processes > 1:
     synchronise(network)
 learner = processes.prepare(Learner(network.train()))
 optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-masks = torch.cat([RegionMask.circle((256, 256), (x, 128), 60, 90).to("cpu").tensor for x in (90, 120, 140, 160)]).double()
+masks = [RegionMask.circle((256, 256), (x, 128), 60, 90).to("cpu").tensor for x in (90, 120, 140, 160)]
+masks = torch.cat(masks).double()
 RegionMask.ramp = lambda mask: mask.tensor.mean(1, keepdim=True)
 for step in range(4):
     reference = torch.rand(4, 3, 256, 256)

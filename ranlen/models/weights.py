@@ -1,8 +1,8 @@
 """Weights: one safetensors file that says itself what it holds, and beside it its graph, which runs without torch.
 
-The only code that opens such files; `ranlen.networks` runs what is in them. Nothing is ever unpickled. Tensors are stored
-as float16 and loaded as float32. safetensors opens no file whose header and length disagree about the sizes of tensors,
-so `MAX_BYTES` bounds what a file can make us allocate.
+The only code that opens such files; `ranlen.networks` runs what is in them. Nothing is ever unpickled. Tensors are
+stored as float16 and loaded as float32. safetensors opens no file whose header and length disagree about the sizes of
+tensors, so `MAX_BYTES` bounds what a file can make us allocate.
 """
 
 from __future__ import annotations
