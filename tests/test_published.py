@@ -33,7 +33,7 @@ def test_what_is_published_is_published_under_every_method():
 
 
 def test_scores_are_of_the_files_that_are_there():
-    files = sorted((ROOT / "weights").glob("*.safetensors"))
+    files = sorted(path for kind in ("safetensors", "onnx") for path in (ROOT / "weights").glob(f"*.{kind}"))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     assert weights.scores()["sha256"] == digests
 

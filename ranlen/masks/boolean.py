@@ -59,6 +59,19 @@ def distance(mask: np.ndarray) -> np.ndarray:
     return np.sqrt(np.rint(away * away))
 
 
+def around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
+    """The rows and columns that a mask takes, and a margin."""
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    return slice(max(0, y - margin), y + height + margin), slice(max(0, x - margin), x + width + margin)
+
+
+def depth(mask: np.ndarray) -> np.ndarray:
+    """Distance in pixels, float32, from each True pixel to the nearest False one; infinite where there is none."""
+    part, deep = around(mask, 1), np.zeros(mask.shape, np.float32)
+    deep[part] = distance(~mask[part])
+    return deep
+
+
 def carried_on(shares: np.ndarray) -> np.ndarray:
     """Shares (H, W) in [0, 1]; what has none gets the nearest place's, unless that one has all but faded."""
     some = shares > 0

@@ -17,7 +17,7 @@ import numpy as np
 from ranlen.arrays import Array, like, numpy_of, resize
 from ranlen.facts import DRAWN_FEATHER, SIDES, Side
 from ranlen.geometry import Point, Size
-from ranlen.masks.boolean import carried_on, distance, resized
+from ranlen.masks.boolean import around, carried_on, depth, distance, resized
 from ranlen.masks.following import followed
 from ranlen.masks.shapes import disc as disc
 from ranlen.masks.shapes import ellipse as ellipse
@@ -172,13 +172,13 @@ class RegionMask:
             rows, cols = (max(1, round(side * scale)) for side in core.shape)
             core = resized(core, (rows, cols), wholly=feather_side == "in")
             width *= scale
-        outside, inside = distance(core), distance(~core)
+        inside = depth(core)
         carved = min(width * {"out": 0.0, "in": 1.0, "both": 0.5}[feather_side], float(inside.max()) / 2)
         grown = width * {"out": 1.0, "in": 0.0, "both": 0.5}[feather_side]
         # Where the mask is smaller than the photo its cells are coarser than the photo's pixels; a rim of two and a
         # half cells is what that can be wrong by.
         outer = grown - (2.5 if scale < 1 else 0.0)
-        a_or_b = outside <= outer if outer >= 0 else inside > -outer
+        a_or_b = _grown(core, outer) if outer >= 0 else inside > -outer
         a = (inside > carved) & a_or_b
         mask = cls(np.stack([a, a_or_b]).astype(np.float32)[None])
         if guide is not None:
@@ -213,8 +213,22 @@ def smoothstep(ramp: Array) -> Array:
     return ramp * ramp * (3 - 2 * ramp)
 
 
+def _grown(core: np.ndarray, by: float) -> np.ndarray:
+    """A core and what lies at most so many pixels from it."""
+    part, near = around(core, math.ceil(by) + 1), np.zeros_like(core)
+    near[part] = distance(core[part]) <= by
+    return near
+
+
 def _within_b(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
     """The normalised distance of each pixel of B, 0 in A and 1 in C; and the mean width of B."""
+    part, within = around(a_or_b, 1), np.ones(a.shape, np.float32)
+    within[part], width = _across(a[part], a_or_b[part])
+    return within, width
+
+
+def _across(a: np.ndarray, a_or_b: np.ndarray) -> tuple[np.ndarray, float]:
+    """`_within_b` of a part that holds all of A and B, and of C what lies beside them."""
     b = a_or_b & ~a
     to_a, to_c = distance(a), distance(~a_or_b)
     if np.isinf(to_c).all():  # no Area C: nothing to fade towards

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ranlen.geometry import Pixel, Size
-from ranlen.masks.boolean import sampled, without_holes
+from ranlen.masks.boolean import around, sampled, without_holes
 
 GUIDE = 2048  # longest side at which borders are refined; the rest is upsampling
 SPECK = 1 / 2000  # of the frame: smaller pieces and holes are nobody's intention
@@ -74,12 +74,6 @@ def refine(mask: np.ndarray, guide: np.ndarray, size: Size, reach: float = 1) ->
         soft = cv2.resize(soft, size[::-1], interpolation=cv2.INTER_LINEAR)
     refined = soft > 0.5
     return refined if refined.any() else sampled(mask, size)  # a speck is thinner than the filter
-
-
-def around(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The rows and columns that a mask takes, and a margin."""
-    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-    return slice(max(0, y - margin), y + height + margin), slice(max(0, x - margin), x + width + margin)
 
 
 def _contrast(mask: np.ndarray, guide: np.ndarray, radius: int) -> np.ndarray:

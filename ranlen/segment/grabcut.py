@@ -133,7 +133,7 @@ def closer(mask: np.ndarray, prepared: Prepared, prompts: Prompts) -> np.ndarray
     """A mask (H, W) of the guide's size, cut again in a window around it; itself where that is much of the photo."""
     guide = prepared.guide
     margin = int(MARGIN * max(cv2.boundingRect(mask.astype(np.uint8))[2:])) + 8
-    rows, columns = edges.around(mask, margin)
+    rows, columns = boolean.around(mask, margin)
     view, part = guide[rows, columns], mask[rows, columns]
     if part.size > mask.size / 2:
         return mask
