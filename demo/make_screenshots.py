@@ -1,6 +1,6 @@
 """Make the README's picture and film of the page, and pictures to look at: `python -m demo.make_screenshots [FOLDER]`.
 
-Without a folder, only `demo/page.jpg` and `demo/page.gif` are made, from free examples; with one, every view, three
+Without a folder, only `demo/page.jpg` and `demo/page.gif` are made, from free examples; with one, every view, four
 sizes, light and dark.
 """
 
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import ui
 
-SIZES = ((1440, 900), (1024, 768), (390, 844))
+SIZES = ((1440, 900), (1024, 768), (390, 844), (320, 640))
 FILM = (800, 500)
 EXAMPLE = "Example: astronaut"
 DEGREE = "#rl-degree-range"

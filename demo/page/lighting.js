@@ -12,7 +12,6 @@ export function createLighting(store, server, renderer, limits) {
   const lights = new Map();                  // by `lightKey`: what was asked is not asked again
   let lit = null, settling = 0;              // the photo that they light; the timer of its frame
   let failed = null;                         // a recipe that the server refused
-  let cleaning = null;                       // the photo whose noise is being taken out
 
   function follow({ photo, recipe, shown, lost }) {
     if (photo !== lit) forget(photo);
@@ -78,22 +77,20 @@ export function createLighting(store, server, renderer, limits) {
     }), merging && !sliding ? PAUSE : 0);
   }
 
-  // The photo without noise, once some light takes any out; until it is there, there is noise.
-  function quiet({ photo, recipe, shown, clean, lost }) {
+  // The photo without noise, once some light takes any out; until it is there, there is noise. Where it does not come, it
+  // is asked for again with the next change.
+  function quiet({ photo, recipe, shown, clean, cleaning, lost }) {
     const wanted = recipe.subjects.some((each) => shown.has(each.id) && each.degree && valueOf(each, 'denoise', photo));
     if (!photo || clean || lost || !wanted || cleaning === photo) return;
-    cleaning = photo;
+    store.set({ cleaning: photo });
     server.clean((said) => {
       if (store.state.photo !== photo) return;
-      if (said.lost) store.set({ lost: true });
-      else if (said.bitmap) store.set({ clean: said.bitmap });
-      else cleaning = null;                  // asked again with the next change
+      store.set({ cleaning: null, ...(said.lost && { lost: true }), ...(said.bitmap && { clean: said.bitmap }) });
     });
   }
 
   function forget(photo) {
-    cleaning = null;
-    store.set({ clean: null });
+    store.set({ clean: null, cleaning: null });
     lights.forEach(renderer.free);
     lights.clear();
     lit = photo;

@@ -200,7 +200,7 @@ export function createPanel({ element, $, $$, store, editing, actions, stage, li
   store.subscribe(['view', 'photo', 'mode'], percent);
   new ResizeObserver(() => percent(store.state)).observe(main);
   for (const [names, name, on] of [
-    [['opening', 'pending', 'comparing', 'tiling'], 'rl-waiting', isWaiting],
+    [['opening', 'pending', 'comparing', 'tiling', 'cleaning'], 'rl-waiting', isWaiting],
     [['saving'], 'rl-saving', (state) => state.saving],
     [['sliding'], 'rl-sliding', (state) => state.sliding],
   ]) store.subscribe(names, (state) => app.classList.toggle(name, on(state)));

@@ -51,6 +51,7 @@ export const fieldsOf = (limits) => ({
   shown: new Map(),     // by a subject's id: its latest light, until a newer one comes
   pending: null,        // { subjects } whose areas and lights are asked for
   clean: null,          // the photo without noise, once a light needs it: a bitmap
+  cleaning: null,       // the photo whose noise is being taken out: until then it is shown
   exact: null,          // the server's own frame of this recipe: { box, bitmap }, both null where nothing changes
   compared: null,       // the last answer of Compare: { key, degree, denoise, lights, words }; both by method
 
@@ -88,7 +89,7 @@ export const fieldsOf = (limits) => ({
 export const subjectOf = (state) => state.recipe.subjects[state.current];
 export const isMarked = (state) => state.recipe.subjects.some((each) => each.edits.length);
 export const isUnsaved = (state) => isMarked(state) && state.recipe !== state.saved;
-export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling);
+export const isWaiting = (state) => Boolean(state.opening || state.pending || state.comparing || state.tiling || state.cleaning);
 export const lightsOf = ({ recipe, shown, photo, clean }) => recipe.subjects.filter((each) => shown.has(each.id))
   .map((each) => [shown.get(each.id), { ...each, denoise: clean ? valueOf(each, 'denoise', photo) : 0 }]);
 // How what a tool draws joins the mask: true is added, false taken away, 'intersect' leaves what is in both; clicks add.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ranlen.io.images import Photo
-from tests.browser import IN_BROWSER, click, exact, idle, pixels, upload
+from tests.browser import EDITOR, IN_BROWSER, click, exact, idle, pixels, place, upload
 
 pytestmark = IN_BROWSER
 NUMBER = "input[type=number][data-of=denoise]"
@@ -84,3 +84,18 @@ def test_a_recipe_says_how_much_noise_goes(visit, noisy, tmp_path):
     path.write_text(json.dumps(saved))
     exact(page, lambda: page.set_input_files(".rl-recipefile", path))
     assert page.input_value(NUMBER) == "25"
+
+
+def test_while_noise_is_still_being_taken_out_the_page_says_that_it_is_not_done(visit, noisy):
+    page = visit()
+    held = []
+    page.route("**/clean", lambda route: held.append(route))
+    upload(page, noisy)
+    page.click("[data-tool=circle]")
+    page.mouse.click(*place(page, 0.5, 0.5))
+    page.wait_for_function(f"{EDITOR}.recipe().subjects[0].edits.length")
+    page.wait_for_timeout(3000)
+    assert len(held) == 1
+    assert page.locator(".rl-app.rl-waiting").count() == 1
+    held[0].continue_()
+    idle(page)

@@ -70,6 +70,7 @@ def test_at_100_per_cent_the_page_shows_the_pixels_that_are_saved(visit, large, 
     exact(page, lambda: click(page, 0.42, 0.5))
     page.fill("input[type=number][data-of=degree]", "1.4")
     page.fill("input[type=number][data-of=feather]", "3")
+    assert float(page.input_value("input[type=number][data-of=denoise]")) > 0  # which is in what is compared, too
     page.click("[data-act=own]")
     page.focus(MAIN)
     page.keyboard.press("o")
