@@ -56,12 +56,12 @@ class Network(ABC):
         """Predict the light of images.
 
         Args:
-            image: (N, 3, H, W) in [0, 1], RGB, float32; the network sees it at 256 x 256, its light is as large.
+            image: (N, 3, H, W) in [0, 1], RGB, float32; the network sees it at 256 x 256.
             mask: N masks of any size.
 
         Returns:
-            A light for all N, as the network made it: not attenuated anywhere. Its maps are those of NumPy, and no
-            smaller than 257 on either side, to which smaller images are enlarged.
+            A light for all N, as the network made it: not attenuated anywhere, its maps those of NumPy. Log gains are
+            as large as the image, but at least 257 on either side, to which smaller images are enlarged.
 
         Raises:
             ValueError: another shape, or not as many masks as images.

@@ -39,7 +39,7 @@ def test_it_is_what_the_click_then_marks_which_asks_nothing_any_more(visitor, mo
     assert mine.masks.results == {}
     monkeypatch.setattr(grabcut, "segment", None)  # nobody is asked again
     hard = parse_recipe(session([SUBJECT])).subjects[0]
-    core = editing.areas(mine, hard, grabcut).tensor[0].numpy()
+    core = editing.areas(mine, hard, grabcut).tensor[0]
     assert told.json()["size"] == list(core.shape[1:])
     exact = editing.glance(mine, hard, grabcut)
     assert told.json()["a"] == serialization.border(exact)

@@ -105,7 +105,7 @@ def test_a_saved_mask_lights_as_the_session_does(size, rng, weights_folder, tmp_
     subject = Subject(tuple(edits.parse_edits(done)))
     mask = editing.save_mask(session, subject, tmp_path, None)
     core = images.read_mask(mask, size)
-    expected = editing.areas(session, dataclasses.replace(subject, feather=0.0), None).a[0, 0].numpy() == 1
+    expected = editing.areas(session, dataclasses.replace(subject, feather=0.0), None).a[0, 0] == 1
     assert np.array_equal(serialization.fitted(core, session.view.size), expected)  # loaded on the page again
     assert np.array_equal(retouch.region_mask(core).tensor, editing.areas(session, subject, None).tensor)
 

@@ -47,7 +47,19 @@ def drawn_at(mask: np.ndarray, size: Size) -> np.ndarray | None:
     if mask.shape == size:
         return mask
     coarse = sampled(mask, size)
-    return coarse if np.array_equal(enlarged(coarse, mask.shape), mask) else None
+    return coarse if _alike(coarse, mask) and np.array_equal(enlarged(coarse, mask.shape), mask) else None
+
+
+def _alike(coarse: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether some rows of the mask could be what `enlarged` makes of a coarse one: to enlarge all takes a while."""
+    height, rows = len(coarse), np.linspace(0, len(mask) - 1, 16).astype(int)
+    if len(mask) < 2 * height or mask.shape[1] < 2 * coarse.shape[1]:
+        return True
+    at = np.clip((rows + 0.5) * (height / len(mask)) - 0.5, 0, height - 1)
+    low = at.astype(int)
+    near, far = (coarse[np.minimum(low + more, height - 1)].astype(np.float32) for more in (0, 1))
+    cover = cv2.resize(near + (at - low)[:, None].astype(np.float32) * (far - near), (mask.shape[1], len(rows)))
+    return bool(((cover >= 0.5) == mask[rows])[np.abs(cover - 0.5) > 0.02].all())
 
 
 def distance(mask: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def light(outputs: Mapping[str, np.ndarray], detail: np.ndarray, fade: np.ndarra
         detail: photos (N, 3, h, w) in [0, 1].
         fade: (N, 1, h, w), or none.
     """
-    read = np.zeros_like(detail)
+    read = np.zeros(detail.shape, np.float32)
     for of, grid, metered, image in zip(read, outputs["grid"], outputs["metered"], detail, strict=True):
         _read(grid, outputs["guide"], np.exp(-metered), image, of)
     scale, shift = (outputs[name] for name in ("scale", "shift"))
