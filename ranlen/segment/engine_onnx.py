@@ -20,7 +20,7 @@ class OnnxEngine:
                 f"{encoder.name} is one of two: give NAME_encoder.onnx, with NAME_decoder.onnx beside it"
             )
         try:
-            self._encoder, self._decoder = onnx.session(encoder, device), onnx.session(decoder, device)
+            self._encoder, self._decoder = (onnx.session(path, device, pooled=True) for path in (encoder, decoder))
             self.side: int = self._encoder.get_inputs()[0].shape[-1]
             mask = next(each for each in self._decoder.get_inputs() if each.name == "mask")
         except Exception as error:  # ONNX Runtime's own have no other base
@@ -29,12 +29,12 @@ class OnnxEngine:
         self._none = np.zeros(mask.shape, np.float32)
 
     def encode(self, square: np.ndarray) -> np.ndarray:
-        return self._encoder.run(["embedding"], {"square": square})[0]
+        return self._encoder.run(["embedding"], {"square": square}, onnx.afterwards_empty())[0]
 
     def decode(
         self, embedding: np.ndarray, points: np.ndarray, kinds: np.ndarray, mask: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         inputs = {"embedding": embedding, "points": points, "kinds": kinds}
         inputs |= {"mask": self._none if mask is None else mask, "given": np.array(mask is not None)}
-        logits, quality = self._decoder.run(["logits", "quality"], inputs)
+        logits, quality = self._decoder.run(["logits", "quality"], inputs, onnx.afterwards_empty())
         return logits, quality

@@ -13,7 +13,8 @@ with MobileSAM, after 1 / 3 / 5 clicks (in the dark; in deeper dark), one first 
 
 What the mask so far counts as (`CONFIDENCE`) was chosen there too: 4 gives 0.83 / 0.86 after 3 / 5 clicks by day, 8
 gives 0.81 / 0.85, none at all 0.75 / 0.78. A mask that ends where logits are -0.5, not 0, gains 0.005 after one click
-and loses 0.03 after three.
+and loses 0.03 after three. The padding of the square stays: an encoder that sees the photo's part only, with a margin
+of two places, takes two thirds of the time at 3:2 and is as good on average, but loses a cat in the dark.
 """
 
 from __future__ import annotations
