@@ -56,4 +56,5 @@ def afterwards_empty() -> onnxruntime.RunOptions:
 
 def threads() -> int:
     """How many threads a graph runs on: OMP_NUM_THREADS, or what this process may use."""
-    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    may_use = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(os.environ.get("OMP_NUM_THREADS") or may_use)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from demo import api, editing, handlers, models, serialization, sessions
 from ranlen import retouch
+from ranlen.arrays import resize
 from ranlen.io import images
 from ranlen.io.images import Photo
 from ranlen.masks.edits import EditError, parse_edits
@@ -406,7 +407,7 @@ def test_a_packed_light_is_small_and_true(session, load, backbone):
     if backbone == "deepupe":
         maps = unpack(packed["maps"])
         step = (packed["maps"]["high"] - packed["maps"]["low"]) / 4095
-        expected = light.field.maps[0].transpose(1, 2, 0)[part]
+        expected = resize(light.field.maps, session.view.size)[0].transpose(1, 2, 0)[part]
         near = cv2.dilate((attenuation > 0).astype(np.uint8), np.ones((3, 3), np.uint8))  # a larger photo's
         assert (np.abs(maps - expected).max(2)[near[part] > 0] <= step / 2 + 1e-6).all()
         assert near.any(1).sum() == height

@@ -29,7 +29,10 @@ GRAPHS = sorted(path.stem for path in weights.shipped().glob("*-*.onnx"))
 @pytest.fixture(scope="module")
 def both() -> dict[str, tuple[OnnxNetwork, TorchNetwork]]:
     """Each published network in both engines."""
-    return {name: (networks.load(name, engine="onnx"), networks.load(name, engine="torch")) for name in GRAPHS}
+    paths = {name: weights.shipped() / f"{name}.safetensors" for name in GRAPHS}
+    return {
+        name: (networks.load(path, engine="onnx"), networks.load(path, engine="torch")) for name, path in paths.items()
+    }
 
 
 def dark(rng: np.random.Generator, *size: int) -> np.ndarray:

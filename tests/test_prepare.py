@@ -344,7 +344,7 @@ def test_the_own_mask_of_a_photo_is_trained_with(tmp_path):
         assert dark[a].float().mean() > dark[~a_or_b].float().mean()
     for subject in pairs.subjects[:, 0].numpy():
         areas = examples.training_mask(0.0, [], torch.Generator().manual_seed(0), subject).tensor[0]
-        assert (areas[1].numpy() == subject).all()  # the segmentation is A or B, as in Section 5.2
+        assert (areas[1] == subject).all()  # the segmentation is A or B, as in Section 5.2
     nobody = examples.training_mask(0.0, [], torch.Generator().manual_seed(0), np.zeros(data.SIZE, bool))
     assert nobody.a.any()  # another shape
 

@@ -27,13 +27,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ranlen import denoise
+from ranlen import denoise, onnx
 from ranlen.io.files import write_atomically
 from ranlen.masks.regions import RegionMask
 from ranlen.methods import WORKING_SIZE, shown, smooth_ramp
@@ -46,9 +46,6 @@ from ranlen.models.meter import Exposure
 from ranlen.models.weights import WeightsError
 from ranlen.rendering.fields import Illumination
 from train.command import says_in_one_line
-
-if TYPE_CHECKING:
-    import onnx
 
 OPSET = 20  # the first whose GridSample reads DeepUPE's grid of three dimensions
 TOLERANCE = 1e-4  # of a log gain: a fortieth of an 8-bit level
@@ -186,33 +183,13 @@ def write_graph(
         path: an .onnx file.
         made_of: the file of weights.
     """
-    try:
-        import onnxruntime
-        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
-    except ModuleNotFoundError as error:
-        raise ExportError(f"{error.name} is missing; pip install 'ranlen[onnx]'") from None
-
     with torch.inference_mode():
         wanted = [module(**inputs) for inputs in examples]
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            kwargs=examples[0],
-            dynamo=True,
-            verbose=False,
-            input_names=list(examples[0]),
-            output_names=list(wanted[0]),
-            dynamic_shapes=free,
-            opset_version=OPSET,
-        )
-    assert program is not None
-    model = small(program.model_proto)
+    model = small(traced(module, examples[0], list(wanted[0]), free))
     digest = None if made_of is None else weights.digest(made_of.read_bytes())
     model.metadata_props.add(key=weights.KEY, value=json.dumps(about | {"sha256": digest}))
     data = model.SerializeToString()
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    session = onnx.session(data)
     worst = 0.0
     for inputs, outputs in zip(examples, wanted, strict=True):
         got = session.run(list(outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
@@ -224,8 +201,35 @@ def write_graph(
     return worst
 
 
-def small(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph without notes on how it was made, its weights as float16 where that changes none of them."""
+def traced(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], free: Any) -> Any:
+    """A module, called with these inputs in their order, as an ONNX model, float32.
+
+    Raises:
+        ExportError: what writes graphs is missing.
+    """
+    try:
+        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
+    except ModuleNotFoundError as error:
+        raise ExportError(f"{error.name} is missing; pip install 'ranlen[onnx]'") from None
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_shapes=free,
+            opset_version=OPSET,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def small(model: Any) -> Any:
+    """A model without notes of this machine's files, its weights as float16 where that changes none of them."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -239,8 +243,9 @@ def small(model: onnx.ModelProto) -> onnx.ModelProto:
             name = weight.name
             weight.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
             casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    for node in model.graph.node:
-        del node.metadata_props[:]
+    for each in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del each.metadata_props[:]
+        each.ClearField("doc_string")
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:], model.graph.value_info[:]
     model.graph.node.extend(nodes)

@@ -14,7 +14,6 @@ import argparse
 import logging
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ranlen import onnx as runtime
+from ranlen import onnx
 from ranlen.io.files import write_atomically
 from ranlen.models import weights
 from ranlen.segment import checkpoints, engine_torch
 from ranlen.segment.engine import INSIDE, NOWHERE, OUTSIDE
 from ranlen.segment.network import Network
 from train.command import says_in_one_line
-from train.export import OPSET, ExportError
+from train.export import ExportError, small, traced
 
 GRAPHS = ("mobile_sam_encoder.onnx", "mobile_sam_decoder.onnx")
-SMALL = 256  # numbers of a tensor that is not worth a cast
 APART = {GRAPHS[0]: 0.03, GRAPHS[1]: 0.003}  # from torch, as shares of the outputs' root mean squares
 
 
@@ -45,25 +43,6 @@ class Decoder(nn.Module):
 
     def forward(self, embedding: Tensor, points: Tensor, kinds: Tensor, mask: Tensor, given: Tensor) -> Any:
         return self.network.decode(embedding, points, kinds, mask, given)
-
-
-def graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], free: Any) -> Any:
-    """A module as an ONNX model, float32."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            tuple(inputs.values()),
-            dynamo=True,
-            verbose=False,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_shapes=free,
-            opset_version=OPSET,
-        )
-    assert program is not None
-    return program.model_proto
 
 
 def in_whole_numbers(model: Any) -> Any:
@@ -86,40 +65,6 @@ def in_whole_numbers(model: Any) -> Any:
         return onnx.load(path)
 
 
-def halved(model: Any, names: set[str]) -> Any:
-    """The same with the named tensors in float16, and casts that ONNX Runtime does when it opens the file."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.name not in names or values.dtype != np.float32 or values.size < SMALL:
-            continue
-        half = f"{tensor.name}.half"
-        casts.append(helper.make_node("Cast", [half], [tensor.name], name=f"{half}.cast", to=onnx.TensorProto.FLOAT))
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
-def anonymous(model: Any) -> Any:
-    """The same without what was noted on the way of this machine's files and lines."""
-    for each in (
-        model,
-        model.graph,
-        *model.graph.node,
-        *model.graph.input,
-        *model.graph.output,
-        *model.graph.value_info,
-    ):
-        del each.metadata_props[:]
-        each.ClearField("doc_string")
-    return model
-
-
 def export(model: Network, folder: Path) -> dict[str, float]:
     """Write both graphs, and run them.
 
@@ -129,12 +74,6 @@ def export(model: Network, folder: Path) -> dict[str, float]:
     Raises:
         ExportError: further than is known to be harmless, or what writes graphs is missing; nothing is written then.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
-    except ModuleNotFoundError as error:
-        raise ExportError(f"{error.name} is missing; pip install 'ranlen[onnx]'") from None
-
     model = engine_torch.TorchEngine(model).model
     generator = torch.Generator().manual_seed(0)
     side = model.image_encoder.img_size
@@ -155,14 +94,10 @@ def export(model: Network, folder: Path) -> dict[str, float]:
     ]
     apart, written = {}, {}
     for name, module, given, outputs, free in parts:
-        made = graph(module, given, outputs, free)
-        names = {tensor.name for tensor in made.graph.initializer}
-        made = halved(in_whole_numbers(made) if name == GRAPHS[0] else made, names)
-        written[name] = anonymous(made).SerializeToString()
-        with tempfile.TemporaryDirectory() as scratch, torch.inference_mode():
-            (Path(scratch) / name).write_bytes(written[name])
-            session = runtime.session(Path(scratch) / name)
-            got = session.run(outputs, {key: value.numpy() for key, value in given.items()})[0]
+        made = traced(module, given, outputs, free)
+        written[name] = small(in_whole_numbers(made) if name == GRAPHS[0] else made).SerializeToString()
+        got = onnx.session(written[name]).run(outputs, {key: value.numpy() for key, value in given.items()})[0]
+        with torch.inference_mode():
             wanted = module(*given.values())
         wanted = (wanted if isinstance(wanted, Tensor) else wanted[0]).numpy()
         apart[name] = float(np.sqrt(np.square(got - wanted).mean() / np.square(wanted).mean()))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ranlen import onnx
+from ranlen.models import weights
 from ranlen.segment.checkpoints import SegmenterError
 
 
@@ -20,7 +21,9 @@ class OnnxEngine:
                 f"{encoder.name} is one of two: give NAME_encoder.onnx, with NAME_decoder.onnx beside it"
             )
         try:
-            self._encoder, self._decoder = (onnx.session(path, device, pooled=True) for path in (encoder, decoder))
+            self._encoder, self._decoder = (
+                onnx.session(weights.read(path), device, pooled=True) for path in (encoder, decoder)
+            )
             self.side: int = self._encoder.get_inputs()[0].shape[-1]
             mask = next(each for each in self._decoder.get_inputs() if each.name == "mask")
         except Exception as error:  # ONNX Runtime's own have no other base
