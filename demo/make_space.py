@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 ZERO_TORCH = "2.11.0"  # the newest that ZeroGPU takes
 PARTS = ("app.py", "LICENSE", "ranlen", "demo", "weights")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.ipynb", "readme.jpg", "page.jpg", "page.gif", "make_*.py")
-LIMIT = 60e6  # bytes
+FOR_A_GPU = "mobile_sam.safetensors"  # which torch takes; a processor runs the graphs beside it
+LIMIT = 60e6  # bytes, without a GPU
 README = """---
 title: RANLEN
 emoji: 🔦
@@ -55,11 +56,12 @@ def make_space(folder: Path, hardware: str = "cpu") -> int:
     if folder.exists() and any(folder.iterdir()) and not (folder / "app.py").exists():
         raise ValueError(f"{folder} is neither empty nor a Space; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
+    left_out = LEFT_OUT if hardware == "zero" else (*LEFT_OUT, FOR_A_GPU)
     for name in PARTS:
         source, target = ROOT / name, folder / name
         if source.is_dir():
             shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns(*left_out))
         else:
             shutil.copy2(source, target)
     gradio = re.search(r"^gradio==(\d+\.\d+)", requirements(hardware), re.MULTILINE)

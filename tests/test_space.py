@@ -44,6 +44,7 @@ def test_the_folder_holds_what_a_space_needs_and_is_small(folder):
     for line in ("sdk: gradio", "app_file: app.py", f"sdk_version: {gradio}"):
         assert line in front
     assert not list(folder.rglob("__pycache__"))
+    assert not (folder / "weights" / make_space.FOR_A_GPU).exists()
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [*make_space.PARTS, "README.md", "requirements.txt"]
     )
@@ -56,6 +57,7 @@ def test_it_can_be_made_again_but_not_over_something_else(folder, tmp_path, caps
     assert (folder / ".git").exists()
     assert not (folder / "ranlen" / "gone.py").exists()
     assert f"torch=={make_space.ZERO_TORCH}\n" in (folder / "requirements.txt").read_text()
+    assert (folder / "weights" / make_space.FOR_A_GPU).exists()
     (folder / ".git").rmdir()
     (tmp_path / "precious.txt").write_text("")
     assert make_space.main([str(tmp_path)]) == 2
