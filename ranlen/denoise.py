@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 
+from ranlen import onnx
 from ranlen.io.images import Photo, hidden_of, without_hidden
 from ranlen.models import weights
 from ranlen.rendering.noise import CELL, REACH, Clean
@@ -64,8 +65,8 @@ def load(device: str = "cpu") -> Run:
     path = path if path.exists() else weights.shipped() / FILE
     graph = path.with_suffix(".onnx")
     if device == "cpu" and graph.exists():
-        session, _ = weights.open_graph(graph)
-        return lambda image: session.run(None, {"image": image})[0]
+        session, _ = weights.open_graph(graph, pooled=True)
+        return lambda image: session.run(None, {"image": image}, onnx.afterwards_empty())[0]
     return _by_torch(path, device)
 
 

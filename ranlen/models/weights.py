@@ -194,7 +194,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def open_graph(
-    path: Path, device: str = "cpu", *, optimized: bool = True
+    path: Path, device: str = "cpu", *, optimized: bool = True, pooled: bool = False
 ) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """A graph of this project, ready to run, and what it says about itself.
 
@@ -202,13 +202,14 @@ def open_graph(
         path: an .onnx file; the weights that it was made of may lie beside it.
         device: "cpu" or "cuda".
         optimized: as of `onnx.session`.
+        pooled: likewise.
 
     Raises:
         WeightsError: missing, damaged, not ours, another than was published, or made of other weights.
     """
     data, name, made_of = read(path), shown(path.name), path.with_suffix(".safetensors")
     try:
-        session = onnx.session(data, device, optimized=optimized)
+        session = onnx.session(data, device, optimized=optimized, pooled=pooled)
         about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
     except (onnx.GraphError, KeyError, ValueError) as error:
         reason = f"{' '.join(str(error).split()):.200}"
