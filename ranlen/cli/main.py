@@ -183,6 +183,8 @@ def run_light_many(options: argparse.Namespace) -> None:
         jobs, done = batch.plan(options.photos, options.output, options.mask, options.overwrite)
     except batch.BatchError as error:
         raise UsageError(str(error)) from None
+    if len(jobs) >= (os.cpu_count() or 1):  # a core for each photo: what is loaded from here on takes no more
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     work = functools.partial(light_one, options, network=load(options)) if jobs else print
     results = batch.ENGINES[options.engine](work, jobs)
     failed = batch.follow(results, len(jobs), sys.stderr)

@@ -20,7 +20,8 @@ import numpy as np
 LUMA = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 WAVES = np.cos(np.pi / 16 * np.outer(np.arange(8), 2 * np.arange(8) + 1)).astype(np.float32) / 2
 WAVES[0] /= np.sqrt(2)
-BOTH_WAYS = np.kron(WAVES, WAVES).T  # of blocks of 64 in a row: one product of matrices for all
+BOTH_WAYS = np.kron(WAVES, WAVES).T  # of blocks of 64 in a row: a product of matrices for `SOME`
+SOME = 60  # so few that its library starts no threads
 ZIGZAG = sorted(range(64), key=lambda at: (sum(divmod(at, 8)), at if sum(divmod(at, 8)) % 2 else -at))
 MOST = 1023  # of a frequency
 SPACES = ("RGB", "YCbCr", "GRAY", "CMYK", "YCCK")  # in libjpeg-turbo's order; its numbers:
@@ -117,7 +118,8 @@ def waves(one: Frame, change: np.ndarray, top: int, left: int) -> Iterator[tuple
         height, width = (change.shape[0] * part.high // (deep // 8), change.shape[1] * part.wide // (broad // 8))
         plane = cv2.resize(np.ascontiguousarray(change[..., number]), (width, height), interpolation=cv2.INTER_AREA)
         blocks = plane.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3).reshape(-1, 64)
-        rows = np.rint(blocks @ BOTH_WAYS / part.steps.reshape(64)).astype(np.int16).reshape(height // 8, -1, 64)
+        found = np.concatenate([blocks[at : at + SOME] @ BOTH_WAYS for at in range(0, len(blocks), SOME)])
+        rows = np.rint(found / part.steps.reshape(64)).astype(np.int16).reshape(height // 8, -1, 64)
         first = top * part.high // deep
         for row, added in enumerate(rows):
             if added.any():

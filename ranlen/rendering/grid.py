@@ -14,7 +14,7 @@ import numpy as np
 from ranlen.arrays import resize, size_of
 from ranlen.rendering.enlarge import Enlarged
 
-BAND = 32  # rows read at a time, which stay in the processor's cache
+BAND = 16  # rows read at a time: they stay in the cache, and no product is so large that its library starts threads
 OUTPUTS = ("grid", "guide", "scale", "shift", "metered", "log_gain")  # of a graph, and what `light` takes
 
 
