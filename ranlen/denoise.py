@@ -66,7 +66,7 @@ def load(device: str = "cpu") -> Run:
     graph = path.with_suffix(".onnx")
     if device == "cpu" and graph.exists():
         session, _ = weights.open_graph(graph, pooled=True)
-        return lambda image: session.run(None, {"image": image}, onnx.afterwards_empty())[0]
+        return lambda image: onnx.run(session, {"image": image}, [image.shape])[0]
     return _by_torch(path, device)
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import onnxruntime
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would begin as it is imported, with files in the home folder
 
 
 class GraphError(ValueError):
@@ -24,7 +29,7 @@ def session(
         device: "cpu", or "cuda" where onnxruntime-gpu is installed.
         optimized: whether to look for a faster way to run it first, which takes a while itself.
         pooled: whether memory that a run has done with serves the rest of that run: where maps are large, a sixth less
-            time and a quarter less at the peak. All of it is kept, unless a run is told `afterwards_empty`.
+            time and a quarter less at the peak. All of it is kept, but by `run`.
 
     Raises:
         GraphError: it is damaged, or none.
@@ -45,13 +50,28 @@ def session(
         raise GraphError(str(error).splitlines()[0]) from None
 
 
-def afterwards_empty() -> onnxruntime.RunOptions:
-    """What tells a run of a pooled graph to give its memory back."""
+def run(
+    session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], shapes: Sequence[Sequence[int]]
+) -> list[np.ndarray]:
+    """Run a pooled graph, and give the pool's memory back.
+
+    Args:
+        session: the graph, all of whose outputs are float32.
+        inputs: by name.
+        shapes: of the outputs, in the graph's order. They are not the pool's: of that a single one would hold hundreds
+            of MiB, for as long as anybody keeps it.
+    """
     import onnxruntime
 
+    binding, outputs = session.io_binding(), [np.empty(shape, np.float32) for shape in shapes]
+    for name, array in inputs.items():
+        binding.bind_cpu_input(name, np.ascontiguousarray(array))
+    for about, array in zip(session.get_outputs(), outputs, strict=True):
+        binding.bind_output(about.name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
     options = onnxruntime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
+    session.run_with_iobinding(binding, options)
+    return outputs
 
 
 def threads() -> int:

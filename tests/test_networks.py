@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from ranlen import networks, retouch
+from ranlen import networks, onnx, retouch
 from ranlen.arrays import most_around, resize
 from ranlen.io import images
 from ranlen.io.images import Photo
@@ -163,6 +163,23 @@ def test_a_wrong_number_of_masks_or_channels_is_refused(both, rng):
             network.predict(dark(rng, 2, 3, 60, 80), mask)
         with pytest.raises(ValueError, match=r"an image is an array \(N, 3, H, W\); got \(1, 4, 60, 80\)"):
             network.predict(dark(rng, 1, 4, 60, 80), mask)
+
+
+def test_onnx_runtime_counts_nothing_and_leaves_no_files(tmp_path):
+    code = "import ranlen; ranlen.load('deepupe-ranlen').session"
+    env = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    env.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_pooled_graph_answers_keeps_none_of_the_pool():
+    session, _ = weights.open_graph(weights.shipped() / "denoiser.onnx", pooled=True)
+    image = np.full((1, 3, 48, 64), 0.3, np.float32)
+    (answer,) = onnx.run(session, {"image": image}, [image.shape])
+    assert answer.flags.owndata
+    assert not session.run(None, {"image": image})[0].flags.owndata  # as ONNX Runtime answers by itself
+    np.testing.assert_array_equal(answer, session.run(None, {"image": image})[0])
 
 
 EXAMPLE = Path(__file__).parent.parent / "demo" / "examples" / "astronaut.jpg"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ranlen import onnx
 from ranlen.models import weights
 from ranlen.segment.checkpoints import SegmenterError
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 
 class OnnxEngine:
@@ -32,12 +36,17 @@ class OnnxEngine:
         self._none = np.zeros(mask.shape, np.float32)
 
     def encode(self, square: np.ndarray) -> np.ndarray:
-        return self._encoder.run(["embedding"], {"square": square}, onnx.afterwards_empty())[0]
+        return onnx.run(self._encoder, {"square": square}, _shapes(self._encoder))[0]
 
     def decode(
         self, embedding: np.ndarray, points: np.ndarray, kinds: np.ndarray, mask: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         inputs = {"embedding": embedding, "points": points, "kinds": kinds}
         inputs |= {"mask": self._none if mask is None else mask, "given": np.array(mask is not None)}
-        logits, quality = self._decoder.run(["logits", "quality"], inputs, onnx.afterwards_empty())
+        logits, quality = onnx.run(self._decoder, inputs, _shapes(self._decoder))
         return logits, quality
+
+
+def _shapes(session: onnxruntime.InferenceSession) -> list[list[int]]:
+    """Of a graph's outputs, all of which are always as large."""
+    return [output.shape for output in session.get_outputs()]
