@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LARGE = 5_000_000  # bytes from which the real one wants another protocol; nothing of ours is that large
@@ -16,9 +16,9 @@ LARGE = 5_000_000  # bytes from which the real one wants another protocol; nothi
 class Hub(ThreadingHTTPServer):
     """Repositories by name: their commits, newest last, each a dict of files."""
 
-    def __init__(self) -> None:
+    def __init__(self, repositories: Mapping[str, dict[str, bytes]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.repositories: dict[str, list[tuple[str, dict[str, bytes]]]] = {}
+        self.repositories = {name: [("0" * 40, files)] for name, files in repositories.items()}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,9 +83,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def fake_hub() -> Iterator[str]:
-    """Serve an empty Hub; its address."""
-    hub = Hub()
+def fake_hub(repositories: Mapping[str, dict[str, bytes]]) -> Iterator[str]:
+    """Serve a Hub with the files of some repositories; its address."""
+    hub = Hub(repositories)
     threading.Thread(target=hub.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{hub.server_port}"

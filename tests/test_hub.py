@@ -10,9 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from ranlen import networks
+from ranlen.masks.regions import RegionMask
 from ranlen.models import hub, weights
 from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
@@ -22,12 +25,16 @@ from train import push
 ROOT = Path(__file__).parent.parent
 
 ASK = """
-import sys, ranlen
+import sys
+import numpy as np
+import ranlen
+image = np.linspace(0, 0.5, 3 * 64 * 64, dtype=np.float32).reshape(1, 3, 64, 64)
+subject = ranlen.RegionMask.paper_circle((64, 64))
 for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
         network = ranlen.load(name, revision=revision or None)
-        total = float(sum(p.double().sum() for p in network.enhancer.parameters()))
-        print(network.backbone_name, network.method_name, total)
+        light = network.predict(image, subject)
+        print(network.backbone_name, network.method_name, network.engine, round(float(light.maps.mean()), 3))
     except ValueError as error:
         print(f"{type(error).__name__}: {error}")
 """
@@ -35,7 +42,7 @@ for name, revision in zip(sys.argv[1::2], sys.argv[2::2]):
 
 @pytest.fixture
 def network(tmp_path):
-    """A file of weights as a run leaves it, and the sum of what is in it."""
+    """A file of weights as a run leaves it."""
     torch.manual_seed(0)
     config = {
         "backbone": "star_dce",
@@ -46,18 +53,22 @@ def network(tmp_path):
         "lr": 0.1,
     }
     scores = {"psnr_a": 21.5, "psnr_b": 30.25, "epoch": 3}
-    weights.save(
-        Enhancer("star_dce", "global"), tmp_path / "best.safetensors", {"config": config, "validation": scores}
-    )
-    loaded = weights.load(tmp_path / "best.safetensors")
-    return tmp_path / "best.safetensors", float(sum(p.double().sum() for p in loaded.parameters()))
+    enhancer, path = Enhancer("star_dce", "global", metered=False), tmp_path / "best.safetensors"
+    weights.save(enhancer, path, {"config": config, "validation": scores})
+    return path
+
+
+@pytest.fixture
+def no_graph(monkeypatch):
+    """Where a push is tried for all but its graph, which takes long to make."""
+    monkeypatch.setattr(push, "export", lambda network, path, made_of: 0.0)
 
 
 @pytest.mark.slow
 def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, tmp_path):
-    path, total = network
     other = tmp_path / "other.safetensors"
-    weights.save(Enhancer("star_dce", "ranlen"), other, {})
+    weights.save(Enhancer("zero_dce", "concat", metered=False), other, {})
+    before_graphs = {hub.FILE: other.read_bytes()}
 
     def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         home = {
@@ -71,18 +82,22 @@ def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, 
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-    with fake_hub() as endpoint:
-        nobody = python("-m", "train.push", str(path), "me/small")
+    with fake_hub({"me/old": before_graphs}) as endpoint:
+        nobody = python("-m", "train.push", str(network), "me/small")
         assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1), nobody.stderr
-        pushed = [python("-m", "train.push", str(each), "me/small", HF_TOKEN="hf_fake") for each in (path, other)]
+        pushed = [python("-m", "train.push", str(each), "me/small", HF_TOKEN="hf_fake") for each in (network, other)]
         first, second = (re.search(r'revision="(\w{40})"', done.stdout).group(1) for done in pushed)  # type: ignore
         asked = [("me/small", first), ("me/small", ""), ("me/none", ""), ("me/small", "v9"), ("me/small", second)]
+        asked.append(("me/old", ""))
         told = python("-c", ASK, *(part for pair in asked for part in pair)).stdout.splitlines()
-    assert told[0] == f"star_dce global {total}"
-    assert told[1].startswith("star_dce ranlen")
+    image = np.linspace(0, 0.5, 3 * 64 * 64, dtype=np.float32).reshape(1, 3, 64, 64)
+    light = networks.load(network, engine="torch").predict(image, RegionMask.paper_circle((64, 64)))
+    assert told[0] == f"star_dce global onnx {round(float(light.maps.mean()), 3)}"
+    assert told[1].startswith("zero_dce concat onnx")
     assert told[2].startswith("WeightsError: there is no me/none here or on the Hub")
     assert told[3] == "WeightsError: me/small has no revision v9"
     assert told[4] == told[1]
+    assert told[5] == told[1].replace("onnx", "torch")  # there is no graph
 
     again = python("-c", ASK, "me/small", first, "me/small", "", "me/none", "").stdout.splitlines()  # the Hub is gone
     assert again[:2] == told[:2]
@@ -106,14 +121,14 @@ def test_a_repository_is_told_from_a_file_and_a_folder(network, tmp_path, monkey
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     with pytest.raises(WeightsError, match=r"holds neither model.safetensors nor best.safetensors"):
         weights.load("runs/mine")
-    network[0].rename(tmp_path / "runs" / "mine" / "best.safetensors")
+    network.rename(tmp_path / "runs" / "mine" / "best.safetensors")
     assert weights.load("runs/mine").backbone_name == "star_dce"
     with pytest.raises(WeightsError, match="a revision is for repositories on the Hub; runs/mine is none"):
         weights.load("runs/mine", revision="main")
 
 
-def test_a_card_tells_scores_where_the_hub_reads_them_and_no_places(network, tmp_path, capsys):
-    assert push.main([str(network[0]), "me/small", "--license", "mit", "--only", str(tmp_path / "repo")]) == 0
+def test_a_card_tells_scores_where_the_hub_reads_them_and_no_places(network, no_graph, tmp_path, capsys):
+    assert push.main([str(network), "me/small", "--license", "mit", "--only", str(tmp_path / "repo")]) == 0
     card = (tmp_path / "repo" / "README.md").read_text()
     for line in ("license: mit", "library_name: ranlen", "value: 21.5", "name: PSNR in Area B [dB]", "| 30.250 |"):
         assert line in card
@@ -125,7 +140,7 @@ def test_a_card_tells_scores_where_the_hub_reads_them_and_no_places(network, tmp
     assert weights.load(tmp_path / "repo").method_name == "global"
 
 
-def test_what_is_published_goes_with_its_test_scores(tmp_path, monkeypatch):
+def test_what_is_published_goes_with_its_test_scores(no_graph, tmp_path, monkeypatch):
     monkeypatch.delenv("RANLEN_WEIGHTS", raising=False)
     push.write_repository("star_dce-ranlen", "me/star", "other", tmp_path)
     scores = weights.scores()["models"]["star_dce-ranlen"]["circle"]

@@ -1,7 +1,7 @@
 """Share a trained network on the Hugging Face Hub: `python -m train.push WEIGHTS user/repo`.
 
-Writes the weights, what they are as config.json, and a model card with the scores in its metadata; whoever has them
-loads them with `ranlen.load("user/repo")`.
+Writes the weights, their graph, what they are as config.json, and a model card with the scores in its metadata; whoever
+has them loads them with `ranlen.load("user/repo")`, without torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import re
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ranlen.methods import METHODS
 from ranlen.models import hub, weights
 from ranlen.models.weights import WeightsError
 from train.command import says_in_one_line
+from train.export import ExportError, export
 from train.publish import without_places
 from train.report import FIGURES
 
@@ -64,7 +66,7 @@ class PushError(ValueError):
 
 
 def write_repository(name: str, repository: str, licence: str, folder: Path) -> None:
-    """Write what the repository shall hold into a folder.
+    """Write what the repository shall hold into a folder; errors as of `weights.load` and `train.export.export`.
 
     Args:
         name: anything `weights.load` takes.
@@ -78,7 +80,9 @@ def write_repository(name: str, repository: str, licence: str, folder: Path) -> 
         raise PushError(f"{name} has no weights of its own; push {about['backbone']}-{about['method']}")
     told = without_places(about["card"]) if "config" in about["card"] else about["card"]
     folder.mkdir(parents=True, exist_ok=True)
-    weights.save(weights.load(path), folder / hub.FILE, told)
+    network = weights.load(path)
+    weights.save(network, folder / hub.FILE, told)
+    export(network, folder / hub.GRAPH, folder / hub.FILE)
     described = {key: about[key] for key in ("backbone", "method", "parameters")} | {"card": told}
     write_atomically(folder / "config.json", (json.dumps(described, indent=1) + "\n").encode())
     write_atomically(folder / "README.md", model_card(described, repository, licence, *scores_of(path, about)).encode())
@@ -125,18 +129,28 @@ def model_card(about: Mapping[str, Any], repository: str, licence: str, data: st
     )
 
 
-def upload(folder: Path, repository: str, *, private: bool) -> str:
-    """Push a folder as one commit, whose name is returned; the repository is made if need be."""
+def push(name: str, repository: str, licence: str, *, private: bool) -> str:
+    """Push as one commit, whose name is returned; the repository is made first, if need be, for it may be refused."""
     api = HfApi()
-    try:
+    with refusals():
         api.create_repo(repository, private=private, exist_ok=True)
-        return api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights and card").oid
+    with tempfile.TemporaryDirectory() as folder:
+        write_repository(name, repository, licence, Path(folder))
+        with refusals():
+            return api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights and card").oid
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the Hub refuses, as a PushError."""
+    try:
+        yield
     except Exception as error:  # which client it uses, and what that raises, changes with its version
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise PushError(f"the Hub refused ({reason}); `hf auth login` first, or set HF_TOKEN") from None
 
 
-@says_in_one_line("push", PushError, WeightsError, OSError)
+@says_in_one_line("push", PushError, ExportError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; 2 for a command that makes no sense or a Hub that refuses."""
     parser = argparse.ArgumentParser(prog="python -m train.push", description="Share a network on the Hub.")
@@ -152,9 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_repository(options.weights, options.repository, options.license, options.only)
         print(f"written to {options.only}; nothing was pushed")
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        write_repository(options.weights, options.repository, options.license, Path(folder))
-        commit = upload(Path(folder), options.repository, private=options.private)
+    commit = push(options.weights, options.repository, options.license, private=options.private)
     print(f'pushed; pin it with ranlen.load("{options.repository}", revision="{commit}")')
     return 0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
-FILE = "model.safetensors"  # of a repository
+FILE, GRAPH = "model.safetensors", "model.onnx"  # of a repository; some have no graph
 SECONDS = 10.0  # that a Hub may take to answer
 
 
@@ -19,7 +20,9 @@ def is_repository(name: str) -> bool:
 
 
 def download(repository: str, revision: str | None = None) -> Path:
-    """The file of weights in a repository: the cached one if there is one, without asking the network.
+    """The file of weights in a repository, its graph beside it if there is one.
+
+    What is in the cache is taken without asking the network.
 
     Args:
         repository: `user/repo`.
@@ -41,7 +44,10 @@ def download(repository: str, revision: str | None = None) -> Path:
     except hub.LocalEntryNotFoundError:
         pass  # not here yet
     try:
-        return Path(hf_hub_download(repository, FILE, revision=revision, etag_timeout=SECONDS))
+        path = Path(hf_hub_download(repository, FILE, revision=revision, etag_timeout=SECONDS))
+        with suppress(hub.EntryNotFoundError):  # its commit's, in the same folder
+            hf_hub_download(repository, GRAPH, revision=path.parent.name, etag_timeout=SECONDS)
+        return path
     except hub.GatedRepoError:
         raise HubError(f"{repository} wants its conditions accepted first: on its page, then `hf auth login`") from None
     except hub.RepositoryNotFoundError:
