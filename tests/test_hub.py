@@ -68,7 +68,6 @@ def no_graph(monkeypatch):
 def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, tmp_path):
     other = tmp_path / "other.safetensors"
     weights.save(Enhancer("zero_dce", "concat", metered=False), other, {})
-    before_graphs = {hub.FILE: other.read_bytes()}
 
     def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         home = {
@@ -82,22 +81,22 @@ def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, 
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-    with fake_hub({"me/old": before_graphs}) as endpoint:
-        nobody = python("-m", "train.push", str(network), "me/small")
+    with fake_hub(
+        {"me/small": {hub.FILE: network.read_bytes()}}
+    ) as endpoint:  # as it was pushed before there were graphs
+        nobody = python("-m", "train.push", str(other), "me/small")
         assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1), nobody.stderr
-        pushed = [python("-m", "train.push", str(each), "me/small", HF_TOKEN="hf_fake") for each in (network, other)]
-        first, second = (re.search(r'revision="(\w{40})"', done.stdout).group(1) for done in pushed)  # type: ignore
+        pushed = python("-m", "train.push", str(other), "me/small", HF_TOKEN="hf_fake")
+        first, second = "0" * 40, re.search(r'revision="(\w{40})"', pushed.stdout).group(1)  # type: ignore
         asked = [("me/small", first), ("me/small", ""), ("me/none", ""), ("me/small", "v9"), ("me/small", second)]
-        asked.append(("me/old", ""))
         told = python("-c", ASK, *(part for pair in asked for part in pair)).stdout.splitlines()
     image = np.linspace(0, 0.5, 3 * 64 * 64, dtype=np.float32).reshape(1, 3, 64, 64)
-    light = networks.load(network, engine="torch").predict(image, RegionMask.paper_circle((64, 64)))
-    assert told[0] == f"star_dce global onnx {round(float(light.maps.mean()), 3)}"
-    assert told[1].startswith("zero_dce concat onnx")
+    for path, line in ((network, "star_dce global torch"), (other, "zero_dce concat onnx")):
+        light = networks.load(path, engine="torch").predict(image, RegionMask.paper_circle((64, 64)))
+        assert f"{line} {round(float(light.maps.mean()), 3)}" in told[:2]
     assert told[2].startswith("WeightsError: there is no me/none here or on the Hub")
     assert told[3] == "WeightsError: me/small has no revision v9"
     assert told[4] == told[1]
-    assert told[5] == told[1].replace("onnx", "torch")  # there is no graph
 
     again = python("-c", ASK, "me/small", first, "me/small", "", "me/none", "").stdout.splitlines()  # the Hub is gone
     assert again[:2] == told[:2]

@@ -6,6 +6,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -122,11 +123,13 @@ def test_which_part_the_answer_is_is_told_from_the_smallest(random_sam, monkeypa
 
 def test_sam_sees_a_dark_photo_bright_and_without_its_noise():
     bright, _ = disc_photo()
-    assert sam.daylight(bright.pixels) is bright.pixels
+    assert sam.daylight(bright.pixels, bright.pixels) is bright.pixels
     dark = disc_photo(0.12)[0].pixels
-    seen = sam.daylight(dark)
+    small = cv2.resize(dark, None, fx=3, fy=3)  # where a blur leaves two fifths of the noise
+    seen = sam.daylight(small, dark)
+    assert (seen.shape, seen.dtype) == (small.shape, np.uint8)
     assert seen.mean() > 10 * dark.mean()
-    assert (seen[:, :80].std((0, 1)) < 0.3 * brightened(dark)[:, :80].std((0, 1))).all()
+    assert (seen[:, :240].std((0, 1)) < 0.15 * brightened(dark)[:, :80].std((0, 1))).all()
 
 
 def test_folding_norms_changes_no_number():

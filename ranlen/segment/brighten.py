@@ -11,21 +11,25 @@ GAMMA = 1 / 2.2
 
 
 def brightened(pixels: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
-    """A copy stretched to its 99.5th percentile and lifted by a gamma, where the photo is dark; never darker.
+    """A copy, `lifted`, where the photo is dark; the pixels themselves where it is bright.
 
     Args:
         pixels: (H, W, 3) uint8.
         like: a smaller copy to judge by, which is quicker; the pixels themselves if none.
-
-    Returns:
-        uint8 of the same shape; the pixels themselves where the photo is bright.
     """
     like = pixels if like is None else like
-    if not is_dark(like):
-        return pixels
-    white = max(float(np.percentile(brightest(like), WHITE)), 1.0)
-    levels = np.clip(np.arange(256) / white, 0, 1) ** GAMMA
-    return cv2.LUT(pixels, np.round(255 * levels).astype(np.uint8))
+    return lifted(pixels, like) if is_dark(like) else pixels
+
+
+def lifted(pixels: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Pixels (H, W, 3) stretched to the 99.5th percentile of `like` and lifted by a gamma: uint8, never darker.
+
+    Both are uint8, or both uint16.
+    """
+    most = np.iinfo(pixels.dtype).max
+    white = max(float(np.percentile(brightest(like), WHITE)), most / 255)
+    levels = np.round(255 * np.clip(np.arange(most + 1) / white, 0, 1) ** GAMMA).astype(np.uint8)
+    return cv2.LUT(pixels, levels) if most == 255 else levels[pixels]
 
 
 def is_dark(pixels: np.ndarray) -> bool:
