@@ -21,6 +21,7 @@ from ranlen.models.enhancer import Enhancer
 from ranlen.models.weights import WeightsError
 from tests.fake_hub import fake_hub
 from train import push
+from train.export import ExportError
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,9 +82,8 @@ def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, 
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-    with fake_hub(
-        {"me/small": {hub.FILE: network.read_bytes()}}
-    ) as endpoint:  # as it was pushed before there were graphs
+    before_graphs = {"me/small": {hub.FILE: network.read_bytes()}}
+    with fake_hub(before_graphs) as endpoint:
         nobody = python("-m", "train.push", str(other), "me/small")
         assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1), nobody.stderr
         pushed = python("-m", "train.push", str(other), "me/small", HF_TOKEN="hf_fake")
@@ -91,9 +91,10 @@ def test_pushed_weights_come_back_from_the_hub_and_then_from_the_cache(network, 
         asked = [("me/small", first), ("me/small", ""), ("me/none", ""), ("me/small", "v9"), ("me/small", second)]
         told = python("-c", ASK, *(part for pair in asked for part in pair)).stdout.splitlines()
     image = np.linspace(0, 0.5, 3 * 64 * 64, dtype=np.float32).reshape(1, 3, 64, 64)
-    for path, line in ((network, "star_dce global torch"), (other, "zero_dce concat onnx")):
+    kinds = ((network, "star_dce global torch"), (other, "zero_dce concat onnx"))
+    for (path, kind), line in zip(kinds, told[:2], strict=True):
         light = networks.load(path, engine="torch").predict(image, RegionMask.paper_circle((64, 64)))
-        assert f"{line} {round(float(light.maps.mean()), 3)}" in told[:2]
+        assert line == f"{kind} {round(float(light.maps.mean()), 3)}"
     assert told[2].startswith("WeightsError: there is no me/none here or on the Hub")
     assert told[3] == "WeightsError: me/small has no revision v9"
     assert told[4] == told[1]
@@ -137,6 +138,19 @@ def test_a_card_tells_scores_where_the_hub_reads_them_and_no_places(network, no_
     for name in ("README.md", "config.json", "model.safetensors"):
         assert b"/home/me" not in (tmp_path / "repo" / name).read_bytes()
     assert weights.load(tmp_path / "repo").method_name == "global"
+
+
+def test_a_network_without_a_graph_is_pushed_without_and_an_older_one_goes(network, tmp_path, monkeypatch, capsys):
+    def refused(network, path, made_of):
+        raise ExportError("torch cannot write this network as a graph: it sorts")
+
+    monkeypatch.setattr(push, "export", refused)
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / hub.GRAPH).write_bytes(b"of other weights")
+    assert push.main([str(network), "me/small", "--only", str(tmp_path / "repo")]) == 0
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "without a graph" in told, "it sorts" in told) == (1, True, True)
+    assert networks.load(tmp_path / "repo").engine == "torch"
 
 
 def test_what_is_published_goes_with_its_test_scores(no_graph, tmp_path, monkeypatch):

@@ -128,7 +128,7 @@ def export(network: Enhancer, path: Path, made_of: Path | None = None) -> float:
         The largest difference from torch, in the units of the outputs, over two sizes and numbers of photos.
 
     Raises:
-        ExportError: it is above `TOLERANCE`, or what writes and runs graphs is missing; nothing is written then.
+        ExportError: it is above `TOLERANCE`, or what writes graphs is missing or cannot; nothing is written then.
     """
     examples = [example(network, size, count) for size, count in zip(SIZES, (2, 1), strict=True)]
     batch = torch.export.Dim("batch", min=1, max=64)
@@ -205,7 +205,7 @@ def traced(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], fre
     """A module, called with these inputs in their order, as an ONNX model, float32.
 
     Raises:
-        ExportError: what writes graphs is missing.
+        ExportError: what writes graphs is missing, or cannot write this one.
     """
     try:
         import onnxscript  # noqa: F401 - torch needs it, and says so less clearly
@@ -214,16 +214,20 @@ def traced(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], fre
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module,
-            tuple(inputs.values()),
-            dynamo=True,
-            verbose=False,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_shapes=free,
-            opset_version=OPSET,
-        )
+        try:
+            program = torch.onnx.export(
+                module,
+                tuple(inputs.values()),
+                dynamo=True,
+                verbose=False,
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamic_shapes=free,
+                opset_version=OPSET,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            reason = f"{' '.join(str(error.__cause__ or error).split()):.200}"  # its own words come with colours
+            raise ExportError(f"torch cannot write this network as a graph: {reason}") from None
     assert program is not None
     return program.model_proto
 

@@ -66,7 +66,9 @@ class PushError(ValueError):
 
 
 def write_repository(name: str, repository: str, licence: str, folder: Path) -> None:
-    """Write what the repository shall hold into a folder; errors as of `weights.load` and `train.export.export`.
+    """Write what the repository shall hold into a folder; a network that has no graph goes without, which is said.
+
+    Errors are those of `weights.load`.
 
     Args:
         name: anything `weights.load` takes.
@@ -82,7 +84,11 @@ def write_repository(name: str, repository: str, licence: str, folder: Path) -> 
     folder.mkdir(parents=True, exist_ok=True)
     network = weights.load(path)
     weights.save(network, folder / hub.FILE, told)
-    export(network, folder / hub.GRAPH, folder / hub.FILE)
+    (folder / hub.GRAPH).unlink(missing_ok=True)  # of what was written there before
+    try:
+        export(network, folder / hub.GRAPH, folder / hub.FILE)
+    except ExportError as error:
+        print(f"push: without a graph, so that torch is needed where it is loaded ({error})", file=sys.stderr)
     described = {key: about[key] for key in ("backbone", "method", "parameters")} | {"card": told}
     write_atomically(folder / "config.json", (json.dumps(described, indent=1) + "\n").encode())
     write_atomically(folder / "README.md", model_card(described, repository, licence, *scores_of(path, about)).encode())
@@ -136,8 +142,11 @@ def push(name: str, repository: str, licence: str, *, private: bool) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         write_repository(name, repository, licence, Path(folder))
+        gone = None if (Path(folder) / hub.GRAPH).exists() else hub.GRAPH  # an older commit's, of other weights
         with refusals():
-            return api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights and card").oid
+            return api.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message="Weights and card", delete_patterns=gone
+            ).oid
 
 
 @contextmanager
@@ -150,7 +159,7 @@ def refusals() -> Iterator[None]:
         raise PushError(f"the Hub refused ({reason}); `hf auth login` first, or set HF_TOKEN") from None
 
 
-@says_in_one_line("push", PushError, ExportError, WeightsError, OSError)
+@says_in_one_line("push", PushError, WeightsError, OSError)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; 2 for a command that makes no sense or a Hub that refuses."""
     parser = argparse.ArgumentParser(prog="python -m train.push", description="Share a network on the Hub.")
