@@ -52,13 +52,25 @@ def test_noise_has_the_variance_that_its_profile_says():
 def test_demosaicking_makes_neighbours_alike(rng, corner):
     white = rng.standard_normal((64, 64, 3)).astype(np.float32)
     coarse = noise.demosaicked(white, corner)
-
-    def alike(layer):
-        return np.corrcoef(layer[:, :-1].ravel(), layer[:, 1:].ravel())[0, 1]
-
     for channel in range(3):
-        assert abs(alike(white[..., channel])) < 0.1
-        assert alike(coarse[..., channel]) > 0.15
+        assert abs(alike(white[..., channel], 1)) < 0.1
+        assert alike(coarse[..., channel], 1) > 0.15
+
+
+def alike(layer, distance):
+    """The correlation of a plane with itself some columns further."""
+    return np.corrcoef(layer[:, :-distance].ravel(), layer[:, distance:].ravel())[0, 1]
+
+
+def test_a_camera_leaves_grain_as_strong_as_it_was_and_blotches_of_colour(rng):
+    white = rng.standard_normal((128, 128, 3)).astype(np.float32)
+    for seed in range(20):
+        left = noise.cleaned_by_camera(white, generator_of(seed))
+        grain = left.mean(2)
+        colour = left[..., 0] - grain
+        assert 0.35 < grain.std() / white.mean(2).std() < 1.25
+        assert 0.1 < colour.std() / white.mean(2).std() < 1.5
+        assert alike(colour, 1) > 0.6  # 0 before
 
 
 def test_a_noisy_photo_is_the_clean_one_in_the_mean():

@@ -12,6 +12,7 @@ import torch
 from train.chance import normal, uniform, whole
 from train.underexposure import GAMMA, falloff
 
+CLEANED, ENLARGED = 0.35, 0.3  # shares of photos whose noise a camera, or another size, has made coarser
 QUIET = 0.25  # share of photos with hardly any noise: fine detail is no noise
 BILINEAR = {  # what a mosaic's missing values are made of
     "G": np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]], np.float32) / 4,
@@ -35,10 +36,24 @@ def sensor_noise(linear: np.ndarray, profile: np.ndarray, generator: torch.Gener
     noise = noise * balance
     vivid = uniform(0, 0.7, generator)  # a camera's matrix makes colours stronger, and their noise
     noise = noise + vivid * (noise - noise.mean(2, keepdims=True))
-    if uniform(0, 1, generator) < 0.45:  # cleaned already, or enlarged: what is left is coarser
+    if (kind := uniform(0, 1, generator)) < CLEANED:
+        return cleaned_by_camera(noise, generator)
+    if kind < CLEANED + ENLARGED:
         coarse = cv2.GaussianBlur(noise, (0, 0), uniform(0.5, 2, generator))
         noise = coarse * uniform(1, 2.5, generator) + uniform(0, 0.7, generator) * noise
     return noise
+
+
+def cleaned_by_camera(noise: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """Noise (H, W, 3) as a camera's own cleaning leaves it: soft grain, and faint, wide blotches of colour."""
+    grain = noise.mean(2, keepdims=True)
+    strength = grain.std()
+    colour = cv2.GaussianBlur(noise - grain, (0, 0), 2 ** uniform(0, 2.5, generator))
+    colour *= strength * uniform(0.2, 1, generator) / (colour.std() + 1e-9)
+    if uniform(0, 1, generator) < 0.8:
+        grain = cv2.GaussianBlur(grain, (0, 0), uniform(0.5, 1.4, generator))[..., None]
+        grain *= strength * uniform(0.4, 1.2, generator) / (grain.std() + 1e-9)
+    return grain + colour
 
 
 def demosaicked(noise: np.ndarray, corner: int) -> np.ndarray:
