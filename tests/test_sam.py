@@ -129,7 +129,7 @@ def test_sam_sees_a_dark_photo_bright_and_without_its_noise():
     seen = sam.daylight(small, dark)
     assert (seen.shape, seen.dtype) == (small.shape, np.uint8)
     assert seen.mean() > 10 * dark.mean()
-    assert (seen[:, :240].std((0, 1)) < 0.15 * brightened(dark)[:, :80].std((0, 1))).all()
+    assert (seen[:, :240].std((0, 1)) < 0.2 * brightened(dark)[:, :80].std((0, 1))).all()
 
 
 def test_folding_norms_changes_no_number():
